@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench_store: what does the store alone cost?
+ *
+ *   bench_store fill DIR COUNT    makes DIR if it is missing, and certificates up to COUNT in it
+ *   bench_store put DIR [COUNT]   puts COUNT more (1 000 000), 256 to a batch, and measures
+ *   bench_store find DIR [COUNT]  COUNT look-ups (200 000) of every kind, in random order
+ *
+ * Look-ups are asked twice and measured the second time: with their pages in memory, since
+ * reading those would measure the disk.
+ *
+ * Certificate number n has a serial number of microsecond START_US + n and made-up contents of 700
+ * octets. Results on stdout: name, value, unit; progress on stderr.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "ca/base/text.h"
+#include "store/store.h"
+
+#define START_US UINT64_C(1735689600000000) /* 2025-01-01 */
+
+enum { BATCH = 256, DER_LEN = 700, INSTANCE = 1, IN_TURN = 4096 };
+
+static double now_s(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static double cpu_s(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
+static void must(enum ca_err err, const char *what)
+{
+    if (err == CA_OK)
+        return;
+    fprintf(stderr, "bench_store: %s: %s\n", what, ca_err_text(err));
+    exit(EXIT_FAILURE);
+}
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+static struct store_digest digest_of(char kind, uint64_t n)
+{
+    struct store_digest digest;
+    uint64_t words[2] = { mix(n * 256 + (uint8_t)kind), mix(n * 256 + (uint8_t)kind + 128) };
+
+    memcpy(digest.bytes, words, sizeof(words));
+    return digest;
+}
+
+static struct ca_serial serial_of(uint64_t n)
+{
+    uint64_t words[2] = { mix(n), mix(~n) };
+
+    return ca_serial_make(INSTANCE, START_US + n, (const uint8_t *)words);
+}
+
+static struct store_certificate certificate_of(uint64_t n)
+{
+    static uint8_t filler[DER_LEN + 1024];
+
+    if (filler[0] == 0)
+        for (size_t i = 0; i < sizeof(filler); i++)
+            filler[i] = (uint8_t)(mix(i) | 1);
+    return (struct store_certificate){
+        .serial = serial_of(n),
+        .request = digest_of('r', n),
+        .body = digest_of('b', n),
+        .profile = digest_of('p', 1),
+        .issuer = digest_of('i', 1),
+        .identity = digest_of('s', n / 2),
+        .key = digest_of('k', n),
+        .not_before_s = (int64_t)(START_US / 1000000),
+        .not_after_s = (int64_t)(START_US / 1000000) + 365 * 86400,
+        .der = ca_bytes_of(filler + mix(n) % 1024, DER_LEN),
+    };
+}
+
+static void put_intent(struct store_batch *batch, uint64_t n)
+{
+    struct store_intent intent = {
+        .serial = serial_of(n),
+        .request = digest_of('r', n),
+        .body = digest_of('b', n),
+        .profile = digest_of('p', 1),
+        .issuer = digest_of('i', 1),
+    };
+
+    memcpy(intent.tbs_digest, intent.request.bytes, STORE_DIGEST_LEN);
+    must(store_put_intent(batch, &intent), "put intent");
+}
+
+static void put_certificate(struct store_batch *batch, uint64_t n)
+{
+    struct store_certificate certificate = certificate_of(n);
+    struct store_audit audit = {
+        .kind = STORE_AUDIT_ISSUED,
+        .time_us = START_US + n,
+        .actor = CA_BYTES("uid:1000"),
+        .object = ca_serial_bytes(&certificate.serial),
+        .request = certificate.request,
+        .body = certificate.body,
+    };
+
+    must(store_put_certificate(batch, &certificate, &audit), "put certificate");
+}
+
+/* As the engine does: a commit carries certificates, and the intents of the next. */
+static void put_range(struct store *store, uint64_t from, uint64_t until, uint64_t at_once)
+{
+    double shown_s = now_s();
+    struct store_batch *batch;
+
+    for (uint64_t start = from; start < until + at_once; start += at_once) {
+        must(store_begin(store, &batch), "begin");
+        for (uint64_t n = start - at_once; start > from && n < start && n < until; n++)
+            put_certificate(batch, n);
+        for (uint64_t n = start; n < start + at_once && n < until; n++)
+            put_intent(batch, n);
+        must(store_commit(batch), "commit");
+        if (now_s() - shown_s > 2) {
+            shown_s = now_s();
+            fprintf(stderr, "bench_store: %llu of %llu\n", (unsigned long long)(start - from),
+                    (unsigned long long)(until - from));
+        }
+    }
+}
+
+static uint64_t count_of(struct store *store)
+{
+    struct store_info info;
+
+    store_info(store, &info);
+    return info.certificate_count;
+}
+
+static void measure_put(struct store *store, uint64_t count)
+{
+    uint64_t from = count_of(store);
+
+    double start_s = now_s(), start_cpu_s = cpu_s();
+    put_range(store, from, from + count, BATCH);
+    double durable_s = now_s() - start_s;
+    store_rest(store); /* what merges are due belongs to the price */
+    double taken_cpu_s = cpu_s() - start_cpu_s;
+    printf("store.put.rate\t%.0f\tcertificates/s\n", (double)count / durable_s);
+    printf("store.put.us\t%.2f\tus\n", taken_cpu_s * 1e6 / (double)count);
+    printf("store.put.rested_s\t%.3f\ts\n", now_s() - start_s - durable_s);
+}
+
+enum kind { BY_IDENTITY, BY_KEY, BY_REQUEST, BY_SERIAL, KIND_COUNT };
+static const char *const kind_names[KIND_COUNT] = { "identity", "key", "request", "serial" };
+
+static size_t find(struct store_view *view, enum kind kind, uint64_t n, uint64_t total)
+{
+    struct store_certificate found[4];
+    struct store_digest digest;
+    size_t count = 0;
+
+    if (kind == BY_IDENTITY) {
+        digest = digest_of('s', n / 2);
+        must(store_find_digest(view, STORE_BY_IDENTITY, &digest, 0, found, 4, &count), "find");
+        return count > 0;
+    }
+    if (kind == BY_KEY) {
+        digest = digest_of('k', n);
+        must(store_find_digest(view, STORE_BY_KEY, &digest, 0, found, 4, &count), "find");
+        return count > 0;
+    }
+    struct ca_serial serial = serial_of(n < total ? n : n - total - 2);
+    if (n >= total) /* among those that are there */
+        serial.bytes[CA_SERIAL_LEN - 1] ^= 1;
+    digest = digest_of('r', n);
+    enum ca_err err = kind == BY_REQUEST ? store_find_request(view, &digest, found)
+                                         : store_find_serial(view, &serial, found);
+    if (err != CA_ERR_NOT_FOUND)
+        must(err, "find");
+    return err == CA_OK;
+}
+
+/* The number of look-ups that found something. */
+static uint64_t find_many(struct store *store, enum kind kind, bool is_present, uint64_t count)
+{
+    uint64_t total = count_of(store), found = 0;
+    struct store_view *view;
+
+    must(store_view_open(store, &view), "view");
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t n = mix(i + count) % total;
+        found += find(view, kind, is_present ? n : total + 2 + n, total);
+        if (i % IN_TURN == 0)
+            must(store_view_renew(view), "renew");
+    }
+    store_view_close(view);
+    return found;
+}
+
+static void measure_find_kind(struct store *store, enum kind kind, bool is_present, uint64_t count)
+{
+    uint64_t found = find_many(store, kind, is_present, count);
+
+    double start_s = now_s();
+    found += find_many(store, kind, is_present, count);
+    double taken_s = now_s() - start_s;
+    if (found != (is_present ? 2 * count : 0)) {
+        fprintf(stderr, "bench_store: wrong answers by %s\n", kind_names[kind]);
+        exit(EXIT_FAILURE);
+    }
+    printf("store.find.%s.%s.us\t%.2f\tus\n", kind_names[kind], is_present ? "present" : "absent",
+           taken_s * 1e6 / (double)count);
+}
+
+static void show_memory(void)
+{
+    char line[128];
+    FILE *file = fopen("/proc/self/status", "r");
+
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        unsigned long kib;
+        if (sscanf(line, "RssAnon: %lu kB", &kib) == 1)
+            printf("store.memory.anonymous\t%.1f\tMiB\n", (double)kib / 1024);
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+static struct store *open_store(const char *path)
+{
+    struct store_options options = { .map_size = 0 };
+    struct store *store;
+
+    double start_s = now_s();
+    must(store_open(path, &options, &store), path);
+    printf("store.open.ms\t%.1f\tms\n", (now_s() - start_s) * 1e3);
+    return store;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t count = 0;
+
+    if (argc < 3 || argc > 4 ||
+        (argc == 4 && !ca_text_to_number(argv[3], 1, UINT64_C(1) << 40, &count))) {
+        fprintf(stderr, "usage: bench_store fill|put|find DIR [COUNT]\n");
+        return 2;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (strcmp(argv[1], "fill") == 0) {
+        enum ca_err err = store_create(argv[2], INSTANCE);
+        if (err != CA_ERR_EXISTS)
+            must(err, "create");
+    }
+    struct store *store = open_store(argv[2]);
+    if (strcmp(argv[1], "fill") == 0) {
+        uint64_t from = count_of(store);
+        if (from < count)
+            put_range(store, from, count, 8 * BATCH);
+        store_rest(store);
+    } else if (strcmp(argv[1], "put") == 0) {
+        measure_put(store, count == 0 ? 1000000 : count);
+    } else {
+        store_rest(store);
+        for (int kind = 0; kind < KIND_COUNT; kind++) {
+            measure_find_kind(store, (enum kind)kind, true, count == 0 ? 200000 : count);
+            measure_find_kind(store, (enum kind)kind, false, count == 0 ? 200000 : count);
+        }
+    }
+    show_memory();
+    store_close(store);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bytes: a borrowed run of bytes, passed by value, never freed. The lender's header says until
+ * when. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct ca_bytes {
+    const uint8_t *data;
+    size_t len;
+};
+
+/* The characters of a string literal, without its NUL. */
+#define CA_BYTES(literal) ((struct ca_bytes){ (const uint8_t *)(literal), sizeof(literal) - 1 })
+
+static inline struct ca_bytes ca_bytes_of(const void *data, size_t len)
+{
+    return (struct ca_bytes){ data, len };
+}
+
+static inline struct ca_bytes ca_bytes_of_text(const char *text)
+{
+    return ca_bytes_of(text, strlen(text));
+}
+
+/* Not for secrets: the time it takes tells where the difference is. */
+static inline bool ca_bytes_equal(struct ca_bytes a, struct ca_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || __builtin_memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* Below, equal or above zero, as a sorts before, with or after b; a prefix sorts first. */
+static inline int ca_bytes_compare(struct ca_bytes a, struct ca_bytes b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len == 0 ? 0 : __builtin_memcmp(a.data, b.data, len);
+
+    if (order != 0)
+        return order;
+    return (a.len > b.len) - (a.len < b.len);
+}

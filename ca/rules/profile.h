@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * profile: what a certificate may and must contain, as data.
+ *
+ * Filled in from the configuration (tools/config_profile.c), finished by
+ * rules_profile_prepare(), then const while the daemon runs. All texts are borrowed from
+ * the configuration and live as long. docs/PROFILES.md says what each setting means.
+ */
+#pragma once
+
+#include <regex.h>
+
+#include "ca/base/arena.h"
+#include "ca/base/limits.h"
+#include "ca/crypto/crypto.h"
+#include "ca/rules/validity.h"
+#include "ca/x509/ext.h"
+
+enum {
+    RULES_KEY_ALLOWED_MAX = 8,
+    RULES_OID_MAX = 8,
+    RULES_TERM_MAX = 8,
+    RULES_PROFILE_ID_LEN = 16,
+};
+
+/* EITHER: the caller's value when there is one, otherwise the request's. */
+enum rules_source { RULES_FROM_REQUEST, RULES_FROM_CALLER, RULES_FROM_EITHER, RULES_FIXED };
+enum rules_presence { RULES_REQUIRED, RULES_OPTIONAL };
+enum rules_value_check { RULES_CHECK_NONE, RULES_CHECK_USCC, RULES_CHECK_ORG, RULES_CHECK_ID };
+
+/* One attribute of the subject, or one extension made from a value; in the order of the profile. */
+struct rules_attribute {
+    const char *name; /* "CN"; for an extension any name the caller uses: "uscc" */
+    struct ca_bytes oid;
+    uint8_t tag; /* string type written */
+    enum rules_source source;
+    enum rules_presence presence;
+    const char *fixed_value;   /* with RULES_FIXED */
+    uint16_t len_min, len_max; /* characters */
+    const regex_t *pattern;    /* NULL: any; REG_EXTENDED, anchored at both ends */
+    enum rules_value_check check;
+    bool is_in_subject; /* written into the subject */
+    bool is_extension;  /* written as an extension whose value is the string */
+    bool is_critical;   /* that extension */
+    const char *field;  /* "subject.CN", "extension.uscc": set by rules_profile_prepare() */
+};
+
+/* May a key that has a certificate get another one? */
+enum rules_key_reuse {
+    RULES_KEY_REUSE_ALLOWED,
+    RULES_KEY_REUSE_SAME_HOLDER,
+    RULES_KEY_REUSE_REFUSED
+};
+
+struct rules_key_allowed {
+    enum crypto_key_type type;
+    uint32_t bits_min, bits_max; /* RSA */
+};
+
+struct rules_san_policy {
+    bool allows_dns, allows_wildcard, allows_ip, allows_email, allows_uri;
+    bool from_request, from_caller; /* where names may come from */
+    uint16_t count_min, count_max;
+    bool includes_cn; /* the CN must be one of the names (BR 7.1.4.3) */
+};
+
+struct rules_profile {
+    const char *name;
+    uint8_t id[RULES_PROFILE_ID_LEN]; /* digest of its settings */
+    struct rules_key_allowed keys[RULES_KEY_ALLOWED_MAX];
+    size_t key_count;
+    enum rules_key_reuse key_reuse;
+    struct rules_attribute attributes[CA_ATTRIBUTE_COUNT_MAX];
+    size_t attribute_count;
+    bool ignores_request_subject; /* otherwise an attribute the profile does not name is refused */
+    /* What certificates of one holder are found by: names of attributes, or "dns" for the first
+     * DNS name. None: all attributes of the subject. */
+    const char *identity[CA_ATTRIBUTE_COUNT_MAX];
+    size_t identity_count;
+    struct rules_san_policy san;
+    uint32_t key_usage;     /* x509_key_usage bits for keys that sign */
+    uint32_t key_usage_rsa; /* added for RSA keys: keyEncipherment */
+    bool key_usage_is_critical;
+    struct ca_bytes ext_key_usages[RULES_OID_MAX];
+    size_t ext_key_usage_count;
+    struct x509_policy policies[RULES_OID_MAX];
+    size_t policy_count;
+    bool has_basic_constraints; /* writes CA=false */
+    enum rules_validity_kind validity;
+    uint32_t terms[RULES_TERM_MAX];  /* CIVIL: allowed months, the first is the default */
+    size_t term_count;               /* DURATION: allowed seconds */
+    bool ignores_request_extensions; /* otherwise one it does not use is refused */
+};
+
+/*
+ * Checks that the settings fit each other (CONFIG, with the setting as the field) and sets what
+ * is derived from them. Texts it makes live in arena. Once per profile, before its first use.
+ */
+CA_MUST_CHECK enum ca_err rules_profile_prepare(struct rules_profile *profile,
+                                                struct ca_arena *arena, struct ca_refusal *refusal);
+
+/* The key usage written for keys of this type. */
+uint32_t rules_key_usage(const struct rules_profile *profile, enum crypto_key_type type);
+
+/* A CA as its certificates see it. */
+struct rules_issuer {
+    const char *name;        /* in the configuration */
+    struct ca_bytes subject; /* Name, whole DER */
+    const struct crypto_public_key *key;
+    uint8_t key_id[20]; /* its subjectKeyIdentifier */
+    int64_t not_before_s, not_after_s;
+    enum crypto_sig sig;                      /* it signs with */
+    struct ca_bytes ocsp_url, ca_issuers_url; /* may be empty */
+    struct ca_bytes crl_url;  /* may hold "%s", replaced by the shard's number; may be empty */
+    uint32_t crl_shard_count; /* at least 1 */
+};

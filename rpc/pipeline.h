@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pipeline: the one loop. Threads, queues and the order of things.
+ *
+ *   offer → gather → prepare (worker) → reserve (writer) → sign (worker) → record (writer) → answer
+ *
+ * Batches form by themselves: while one commit flushes, what arrives waits and goes together.
+ * Commit k carries the certificates of one round of batches and the intents of the next.
+ * Groups of a CA whose keys are in another device are signed by threads of that CA's own.
+ * Knows nothing of transports: answers leave through a function given at open.
+ */
+#pragma once
+
+#include "rpc/call.h"
+#include "rpc/issue.h"
+
+struct rpc_pipeline;
+
+/* Sends the call's answer (packed at once) and ends the call. Any worker thread. */
+struct rpc_outlet {
+    void (*answer)(void *arg, struct rpc_call *call);
+    void *arg;
+};
+
+CA_MUST_CHECK enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *store,
+                                            const struct rpc_outlet *outlet,
+                                            struct rpc_pipeline **pipeline_out);
+/* Ends when every call taken has been answered; later ones are refused with STOPPING. */
+void rpc_pipeline_drain(struct rpc_pipeline *pipeline);
+void rpc_pipeline_close(struct rpc_pipeline *pipeline); /* drains first */
+
+/* One source of calls, such as a connection: callers are served in turn. Freed with its last call.
+ */
+CA_MUST_CHECK enum ca_err rpc_caller_new(struct rpc_pipeline *pipeline,
+                                         struct rpc_caller **caller_out);
+void rpc_caller_free(struct rpc_caller *caller);
+
+/*
+ * Takes a decoded call over from any thread. BUSY, STOPPING: it is still the caller's, to
+ * be refused. caller stays the one the call came from until its answer.
+ */
+CA_MUST_CHECK enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline,
+                                             struct rpc_caller *caller, struct rpc_call *call);

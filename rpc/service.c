@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/service.h"
+
+#include <stdio.h>
+
+#include "ca/crypto/digest.h"
+
+enum { CURSOR_LEN = 8, COUNTERS_MAX = 32 + CA_ERR_COUNT, COUNTER_NAME_MAX = 48 };
+
+/* Memory that is short makes the whole call BUSY; every function below answers false then. */
+
+static struct ca_bytes bytes_of(ProtobufCBinaryData data)
+{
+    return ca_bytes_of(data.data, data.len);
+}
+
+static bool digests_equal(const struct store_digest *a, const struct store_digest *b)
+{
+    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
+                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
+}
+
+/* ---- records in the words of the protocol */
+
+static const char *ca_name(const struct rpc_engine *engine, const struct store_digest *issuer)
+{
+    for (size_t i = 0; i < engine->config->ca_count; i++) {
+        struct store_digest key = rpc_store_digest(engine->ca_keys[i]);
+        if (digests_equal(&key, issuer))
+            return engine->config->cas[i].issuer.name;
+    }
+    return "";
+}
+
+static const char *profile_name(const struct rpc_engine *engine, const struct store_digest *profile)
+{
+    for (size_t i = 0; i < engine->config->profile_count; i++) {
+        const struct rules_profile *rules = &engine->config->profiles[i].rules;
+        if (ca_bytes_equal(ca_bytes_of(rules->id, STORE_DIGEST_LEN),
+                           ca_bytes_of(profile->bytes, STORE_DIGEST_LEN)))
+            return rules->name;
+    }
+    return "";
+}
+
+static bool serial_fill(struct rpc_call *call, const struct ca_serial *serial,
+                        Certmill__Certificate *out)
+{
+    struct ca_bytes copy = ca_arena_copy(call->arena, ca_serial_bytes(serial));
+
+    out->serial = rpc_binary(copy);
+    out->issued_us = (int64_t)ca_serial_time_us(serial);
+    return copy.data != NULL;
+}
+
+static bool certificate_fill(const struct rpc_engine *engine, struct rpc_call *call,
+                             const struct store_certificate *record, Certmill__Certificate *out)
+{
+    certmill__certificate__init(out);
+    out->state = CERTMILL__STATE__STATE_VALID;
+    out->certificate = rpc_binary(record->der);
+    out->ca = rpc_text(ca_name(engine, &record->issuer));
+    out->profile = rpc_text(profile_name(engine, &record->profile));
+    out->not_before = record->not_before_s;
+    out->not_after = record->not_after_s;
+    return serial_fill(call, &record->serial, out);
+}
+
+static bool intent_fill(const struct rpc_engine *engine, struct rpc_call *call,
+                        const struct store_intent *record, Certmill__Certificate *out)
+{
+    certmill__certificate__init(out);
+    out->state = CERTMILL__STATE__STATE_INTENT;
+    out->ca = rpc_text(ca_name(engine, &record->issuer));
+    out->profile = rpc_text(profile_name(engine, &record->profile));
+    return serial_fill(call, &record->serial, out);
+}
+
+/* An array of count messages and of pointers to them. */
+static void *messages_alloc(struct rpc_call *call, size_t count, size_t size, void ***pointers_out)
+{
+    uint8_t *messages = rpc_call_alloc(call, count * size);
+    void **pointers = rpc_call_alloc(call, count * sizeof(*pointers));
+
+    *pointers_out = pointers;
+    if (messages == NULL || pointers == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        pointers[i] = messages + i * size;
+    return messages;
+}
+
+/* ---- get */
+
+static bool get_one(struct rpc_worker *worker, struct rpc_call *call, struct ca_bytes asked,
+                    Certmill__Certificate *out)
+{
+    struct store_certificate certificate;
+    struct store_intent intent;
+    struct ca_serial serial;
+    enum ca_err err = ca_serial_from_bytes(asked, &serial);
+
+    if (err == CA_OK) {
+        err = store_find_serial(worker->view, &serial, &certificate);
+        if (err == CA_OK)
+            return certificate_fill(worker->engine, call, &certificate, out);
+    }
+    if (err == CA_ERR_NOT_FOUND) {
+        err = store_find_intent(worker->view, &serial, &intent);
+        if (err == CA_OK)
+            return intent_fill(worker->engine, call, &intent, out);
+    }
+    certmill__certificate__init(out);
+    struct ca_refusal refusal = { "serial", "" };
+    out->status = rpc_call_status(call, err, &refusal);
+    return out->status != NULL;
+}
+
+static bool read_get(struct rpc_worker *worker, struct rpc_call *call)
+{
+    const Certmill__GetRequest *asked = call->request->get;
+    Certmill__GetAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
+    void **pointers;
+    Certmill__Certificate *items =
+        messages_alloc(call, asked->n_serials, sizeof(*items), &pointers);
+
+    if (answer == NULL || items == NULL)
+        return false;
+    for (size_t i = 0; i < asked->n_serials; i++) {
+        if (!get_one(worker, call, bytes_of(asked->serials[i]), &items[i]))
+            return false;
+    }
+    certmill__get_answer__init(answer);
+    answer->n_items = asked->n_serials;
+    answer->items = (Certmill__Certificate **)pointers;
+    call->answer.method_case = CERTMILL__ANSWER__METHOD_GET;
+    call->answer.get = answer;
+    return true;
+}
+
+/* ---- find */
+
+struct search {
+    struct rpc_worker *worker;
+    struct rpc_call *call;
+    const Certmill__FindQuery *query;
+    uint64_t after; /* from the cursor */
+    size_t limit;
+    Certmill__Certificate *found;
+    size_t count;
+    uint64_t last; /* locator of the last one found */
+    struct ca_refusal refusal;
+};
+
+static enum ca_err cursor_read(struct ca_bytes cursor, uint64_t *after_out)
+{
+    uint64_t after = 0;
+
+    if (cursor.len != 0 && cursor.len != CURSOR_LEN)
+        return CA_ERR_CURSOR;
+    for (size_t i = 0; i < cursor.len; i++)
+        after = after << 8 | cursor.data[i];
+    *after_out = after;
+    return CA_OK;
+}
+
+static bool cursor_write(struct rpc_call *call, uint64_t after, ProtobufCBinaryData *cursor_out)
+{
+    uint8_t *cursor = rpc_call_alloc(call, CURSOR_LEN);
+
+    if (cursor == NULL)
+        return false;
+    for (int i = 0; i < CURSOR_LEN; i++)
+        cursor[i] = (uint8_t)(after >> (8 * (CURSOR_LEN - 1 - i)));
+    *cursor_out = rpc_binary(ca_bytes_of(cursor, CURSOR_LEN));
+    return true;
+}
+
+static enum ca_err identity_of(struct search *search, struct store_digest *digest_out)
+{
+    const Certmill__Identity *identity = search->query->identity;
+    struct rules_value values[CA_ATTRIBUTE_COUNT_MAX];
+    uint8_t digest[CA_DIGEST_LEN];
+
+    if (identity->n_values == 0 || identity->n_values > CA_ATTRIBUTE_COUNT_MAX)
+        return ca_refuse(&search->refusal, CA_ERR_FIELD_REQUIRED, "identity", "protocol");
+    for (size_t i = 0; i < identity->n_values; i++) {
+        values[i].name = ca_bytes_of_text(identity->values[i]->name);
+        values[i].value = bytes_of(identity->values[i]->value);
+    }
+    rules_identity(values, identity->n_values, digest);
+    *digest_out = rpc_store_digest(digest);
+    return CA_OK;
+}
+
+static enum ca_err find_by_digest(struct search *search, struct store_certificate *records,
+                                  size_t *count_out)
+{
+    struct store_digest digest;
+    enum ca_err err = CA_OK;
+    enum store_index index = STORE_BY_IDENTITY;
+
+    if (search->query->by_case == CERTMILL__FIND_QUERY__BY_KEY) {
+        uint8_t whole[CA_DIGEST_LEN];
+        struct ca_bytes spki = bytes_of(search->query->key);
+        crypto_sha256(&spki, 1, whole);
+        digest = rpc_store_digest(whole);
+        index = STORE_BY_KEY;
+    } else {
+        err = identity_of(search, &digest);
+    }
+    if (err != CA_OK)
+        return err;
+    return store_find_digest(search->worker->view, index, &digest, search->after, records,
+                             search->limit, count_out);
+}
+
+static enum ca_err find_by_time(struct search *search, struct store_certificate *records,
+                                size_t *count_out)
+{
+    const Certmill__TimeRange *range = search->query->time;
+    const int64_t limit_s = INT64_C(1) << 35; /* the year 3058; microseconds fit 56 bits */
+
+    if (range->from < 0 || range->until < 0 || range->from > limit_s || range->until > limit_s)
+        return ca_refuse(&search->refusal, CA_ERR_FIELD_FORMAT, "time", "protocol");
+    uint64_t until_us = range->until == 0 ? UINT64_MAX >> 8 : (uint64_t)range->until * 1000000;
+    return store_find_time(search->worker->view, (uint64_t)range->from * 1000000, until_us,
+                           search->after, records, search->limit, count_out);
+}
+
+static enum ca_err find_certificates(struct search *search)
+{
+    struct store_certificate *records =
+        rpc_call_alloc(search->call, search->limit * sizeof(*records));
+    enum ca_err err;
+
+    if (records == NULL)
+        return CA_ERR_BUSY;
+    if (search->query->by_case == CERTMILL__FIND_QUERY__BY_TIME)
+        err = find_by_time(search, records, &search->count);
+    else
+        err = find_by_digest(search, records, &search->count);
+    for (size_t i = 0; i < search->count && err == CA_OK; i++) {
+        if (!certificate_fill(search->worker->engine, search->call, &records[i], &search->found[i]))
+            err = CA_ERR_BUSY;
+        search->last = ca_serial_locator(&records[i].serial);
+    }
+    return err;
+}
+
+static enum ca_err find_intents(struct search *search)
+{
+    struct store_intent *records = rpc_call_alloc(search->call, search->limit * sizeof(*records));
+
+    if (records == NULL)
+        return CA_ERR_BUSY;
+    enum ca_err err = store_find_intents(search->worker->view, search->after, records,
+                                         search->limit, &search->count);
+    for (size_t i = 0; i < search->count && err == CA_OK; i++) {
+        if (!intent_fill(search->worker->engine, search->call, &records[i], &search->found[i]))
+            err = CA_ERR_BUSY;
+        search->last = ca_serial_locator(&records[i].serial);
+    }
+    return err;
+}
+
+static enum ca_err search_run(struct search *search, size_t budget, void ***pointers_out)
+{
+    uint32_t limit = search->query->limit;
+
+    if (limit > RPC_FIND_LIMIT_MAX)
+        return ca_refuse(&search->refusal, CA_ERR_FIELD_FORMAT, "limit", "protocol");
+    search->limit = limit == 0 ? RPC_FIND_LIMIT_DEFAULT : limit;
+    if (budget == 0)
+        return ca_refuse(&search->refusal, CA_ERR_TOO_MANY_ITEMS, "queries", "protocol");
+    if (search->limit > budget)
+        search->limit = budget;
+    enum ca_err err = cursor_read(bytes_of(search->query->cursor), &search->after);
+    if (err != CA_OK)
+        return ca_refuse(&search->refusal, err, "cursor", "protocol");
+    search->found =
+        messages_alloc(search->call, search->limit, sizeof(*search->found), pointers_out);
+    if (search->found == NULL)
+        return CA_ERR_BUSY;
+    switch (search->query->by_case) {
+    case CERTMILL__FIND_QUERY__BY_INTENTS: return find_intents(search);
+    case CERTMILL__FIND_QUERY__BY__NOT_SET:
+        return ca_refuse(&search->refusal, CA_ERR_FIELD_REQUIRED, "by", "protocol");
+    default: return find_certificates(search);
+    }
+}
+
+/* budget: certificates one answer may still hold. */
+static bool find_one(struct rpc_worker *worker, struct rpc_call *call,
+                     const Certmill__FindQuery *query, size_t *budget, Certmill__FindResult *out)
+{
+    struct search search = { .worker = worker, .call = call, .query = query };
+    void **pointers = NULL;
+    enum ca_err err = search_run(&search, *budget, &pointers);
+
+    certmill__find_result__init(out);
+    if (err == CA_ERR_BUSY)
+        return false;
+    if (err != CA_OK) {
+        out->status = rpc_call_status(call, err, &search.refusal);
+        return out->status != NULL;
+    }
+    *budget -= search.count;
+    out->n_certificates = search.count;
+    out->certificates = (Certmill__Certificate **)pointers;
+    return search.count < search.limit || cursor_write(call, search.last, &out->cursor);
+}
+
+static bool read_find(struct rpc_worker *worker, struct rpc_call *call)
+{
+    const Certmill__FindRequest *asked = call->request->find;
+    Certmill__FindAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
+    void **pointers;
+    Certmill__FindResult *items = messages_alloc(call, asked->n_queries, sizeof(*items), &pointers);
+    size_t budget = RPC_FIND_LIMIT_MAX;
+
+    if (answer == NULL || items == NULL)
+        return false;
+    for (size_t i = 0; i < asked->n_queries; i++) {
+        if (!find_one(worker, call, asked->queries[i], &budget, &items[i]))
+            return false;
+    }
+    certmill__find_answer__init(answer);
+    answer->n_items = asked->n_queries;
+    answer->items = (Certmill__FindResult **)pointers;
+    call->answer.method_case = CERTMILL__ANSWER__METHOD_FIND;
+    call->answer.find = answer;
+    return true;
+}
+
+/* ---- ca */
+
+static bool ca_fill(const struct rpc_config *config, struct rpc_call *call, size_t ca,
+                    Certmill__CaInfo *out)
+{
+    const struct rpc_ca *from = &config->cas[ca];
+    ProtobufCBinaryData *chain = rpc_call_alloc(call, from->chain_count * sizeof(*chain));
+    char **profiles = rpc_call_alloc(call, config->profile_count * sizeof(*profiles));
+
+    if (chain == NULL || profiles == NULL)
+        return false;
+    for (size_t i = 0; i < from->chain_count; i++)
+        chain[i] = rpc_binary(from->chain[i]);
+    for (size_t i = 0; i < config->profile_count; i++) {
+        if (config->profiles[i].ca == ca)
+            profiles[out->n_profiles++] = rpc_text(config->profiles[i].rules.name);
+    }
+    out->name = rpc_text(from->issuer.name);
+    out->key_type = rpc_text(crypto_key_type_name(from->issuer.key->type));
+    out->n_chain = from->chain_count;
+    out->chain = chain;
+    out->profiles = profiles;
+    return true;
+}
+
+static bool ca_one(const struct rpc_config *config, struct rpc_call *call, const char *name,
+                   Certmill__CaInfo *out)
+{
+    for (size_t i = 0; i < config->ca_count; i++) {
+        if (strcmp(config->cas[i].issuer.name, name) == 0)
+            return ca_fill(config, call, i, out);
+    }
+    struct ca_refusal refusal = { "name", "configuration" };
+    out->status = rpc_call_status(call, CA_ERR_CA_UNKNOWN, &refusal);
+    return out->status != NULL;
+}
+
+static bool read_ca(struct rpc_worker *worker, struct rpc_call *call)
+{
+    const struct rpc_config *config = worker->engine->config;
+    const Certmill__CaRequest *asked = call->request->ca;
+    size_t count = asked->n_names == 0 ? config->ca_count : asked->n_names;
+    Certmill__CaAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
+    void **pointers;
+    Certmill__CaInfo *items = messages_alloc(call, count, sizeof(*items), &pointers);
+
+    if (answer == NULL || items == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        certmill__ca_info__init(&items[i]);
+        bool has_memory = asked->n_names == 0 ? ca_fill(config, call, i, &items[i])
+                                              : ca_one(config, call, asked->names[i], &items[i]);
+        if (!has_memory)
+            return false;
+    }
+    certmill__ca_answer__init(answer);
+    answer->n_items = count;
+    answer->items = (Certmill__CaInfo **)pointers;
+    call->answer.method_case = CERTMILL__ANSWER__METHOD_CA;
+    call->answer.ca = answer;
+    return true;
+}
+
+/* ---- statistics and health */
+
+struct counter_list {
+    struct rpc_call *call;
+    Certmill__Counter *counters;
+    Certmill__Counter **pointers;
+    size_t count;
+};
+
+static void counter_add(struct counter_list *list, const char *name, uint64_t value)
+{
+    Certmill__Counter *counter = &list->counters[list->count];
+
+    certmill__counter__init(counter);
+    counter->name = rpc_text(name);
+    counter->value = value;
+    list->pointers[list->count++] = counter;
+}
+
+static void counters_of_engine(struct counter_list *list, struct rpc_engine *engine)
+{
+    struct rpc_counters *counters = &engine->counters;
+
+    counter_add(list, "messages", atomic_load(&counters->messages));
+    counter_add(list, "items", atomic_load(&counters->items));
+    counter_add(list, "issued", atomic_load(&counters->issued));
+    counter_add(list, "repeated", atomic_load(&counters->repeated));
+    counter_add(list, "dry_runs", atomic_load(&counters->dry_runs));
+    counter_add(list, "batches", atomic_load(&counters->batches));
+    counter_add(list, "commits", atomic_load(&counters->commits));
+    for (size_t i = CA_OK + 1; i < CA_ERR_COUNT; i++) {
+        uint64_t count = atomic_load(&counters->refused[i]);
+        if (count == 0)
+            continue;
+        char *name = rpc_call_alloc(list->call, COUNTER_NAME_MAX);
+        if (name == NULL)
+            return;
+        snprintf(name, COUNTER_NAME_MAX, "refused.%s", ca_err_name((enum ca_err)i));
+        counter_add(list, name, count);
+    }
+}
+
+static void counters_of_store(struct counter_list *list, struct store *store)
+{
+    struct store_info info;
+
+    store_info(store, &info);
+    counter_add(list, "store.certificates", info.certificate_count);
+    counter_add(list, "store.intents", info.intent_count);
+    counter_add(list, "store.changes", info.change_sequence);
+    counter_add(list, "store.audit", info.audit_sequence);
+    counter_add(list, "store.runs", info.run_count);
+    counter_add(list, "store.bytes_used", info.bytes_used);
+    counter_add(list, "store.bytes_free", info.bytes_free);
+}
+
+static bool read_stats(struct rpc_worker *worker, struct rpc_call *call)
+{
+    Certmill__StatsAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
+    void **pointers;
+    struct counter_list list = { .call = call };
+
+    list.counters = messages_alloc(call, COUNTERS_MAX, sizeof(*list.counters), &pointers);
+    if (answer == NULL || list.counters == NULL)
+        return false;
+    list.pointers = (Certmill__Counter **)pointers;
+    counters_of_engine(&list, worker->engine);
+    counters_of_store(&list, worker->engine->store);
+    certmill__stats_answer__init(answer);
+    answer->n_counters = list.count;
+    answer->counters = list.pointers;
+    call->answer.method_case = CERTMILL__ANSWER__METHOD_STATS;
+    call->answer.stats = answer;
+    return true;
+}
+
+static size_t alarms_fill(struct rpc_engine *engine, char **alarms)
+{
+    struct store_info info;
+    size_t count = 0;
+
+    store_info(engine->store, &info);
+    if (info.is_latched || atomic_load(&engine->is_storage_latched))
+        alarms[count++] = rpc_text("STORAGE");
+    if (info.is_full)
+        alarms[count++] = rpc_text("STORAGE_FULL");
+    if (!rpc_clock_is_trusted(&engine->clock))
+        alarms[count++] = rpc_text("CLOCK");
+    if (atomic_load(&engine->counters.refused[CA_ERR_SIGNATURE_WRONG]) > 0)
+        alarms[count++] = rpc_text("SIGNATURE_WRONG");
+    return count;
+}
+
+static bool read_health(struct rpc_worker *worker, struct rpc_call *call)
+{
+    enum { ALARMS_MAX = 8 };
+    Certmill__HealthAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
+    char **alarms = rpc_call_alloc(call, ALARMS_MAX * sizeof(*alarms));
+
+    if (answer == NULL || alarms == NULL)
+        return false;
+    certmill__health_answer__init(answer);
+    answer->ready = true;
+    answer->n_alarms = alarms_fill(worker->engine, alarms);
+    answer->alarms = alarms;
+    answer->issuing = answer->n_alarms == 0;
+    answer->version = rpc_text(CERTMILL_VERSION);
+    call->answer.method_case = CERTMILL__ANSWER__METHOD_HEALTH;
+    call->answer.health = answer;
+    return true;
+}
+
+static bool read_nothing(struct rpc_call *call)
+{
+    Certmill__IssueAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
+
+    if (answer == NULL)
+        return false;
+    certmill__issue_answer__init(answer);
+    call->answer.method_case = CERTMILL__ANSWER__METHOD_ISSUE;
+    call->answer.issue = answer;
+    return true;
+}
+
+static bool read_method(struct rpc_worker *worker, struct rpc_call *call)
+{
+    switch (call->request->method_case) {
+    case CERTMILL__REQUEST__METHOD_GET: return read_get(worker, call);
+    case CERTMILL__REQUEST__METHOD_FIND: return read_find(worker, call);
+    case CERTMILL__REQUEST__METHOD_CA: return read_ca(worker, call);
+    case CERTMILL__REQUEST__METHOD_STATS: return read_stats(worker, call);
+    case CERTMILL__REQUEST__METHOD_HEALTH: return read_health(worker, call);
+    default: return read_nothing(call); /* issue, of no items */
+    }
+}
+
+void rpc_service_read(struct rpc_worker *worker, struct rpc_call *call)
+{
+    enum ca_err err = store_view_renew(worker->view);
+
+    if (err != CA_OK)
+        rpc_call_refuse(call, err);
+    else if (!read_method(worker, call))
+        rpc_call_refuse(call, CA_ERR_BUSY);
+}

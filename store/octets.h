@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * octets: numbers to and from stored bytes, through bounded cursors.
+ *
+ * A cursor that runs out stays failed and gives zeros, so a decoder asks once, at its end.
+ */
+#pragma once
+
+#include <assert.h>
+
+#include "ca/base/bytes.h"
+
+static inline uint64_t octets_load_le64(const uint8_t *bytes)
+{
+    uint64_t value = 0;
+
+    for (int i = 7; i >= 0; i--)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+static inline uint32_t octets_load_le32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+}
+
+static inline uint64_t octets_load_be64(const uint8_t *bytes)
+{
+    uint64_t value = 0;
+
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+static inline void octets_store_le64(uint8_t *bytes, uint64_t value)
+{
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(value >> (8 * i));
+}
+
+static inline void octets_store_le32(uint8_t *bytes, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (uint8_t)(value >> (8 * i));
+}
+
+static inline void octets_store_be64(uint8_t *bytes, uint64_t value)
+{
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(value >> (56 - 8 * i));
+}
+
+struct octets_reader {
+    const uint8_t *data;
+    size_t len;
+    bool is_failed;
+};
+
+static inline struct ca_bytes octets_get(struct octets_reader *reader, size_t len)
+{
+    struct ca_bytes bytes = { NULL, 0 };
+
+    if (reader->is_failed || reader->len < len) {
+        reader->is_failed = true;
+        return bytes;
+    }
+    bytes = ca_bytes_of(reader->data, len);
+    reader->data += len;
+    reader->len -= len;
+    return bytes;
+}
+
+/* Zeros when there are not enough octets. */
+static inline void octets_get_copy(struct octets_reader *reader, uint8_t *copy, size_t len)
+{
+    struct ca_bytes bytes = octets_get(reader, len);
+
+    memset(copy, 0, len);
+    if (bytes.len != 0)
+        memcpy(copy, bytes.data, len);
+}
+
+static inline uint8_t octets_get_u8(struct octets_reader *reader)
+{
+    uint8_t bytes[1];
+
+    octets_get_copy(reader, bytes, sizeof(bytes));
+    return bytes[0];
+}
+
+static inline uint32_t octets_get_u32(struct octets_reader *reader)
+{
+    uint8_t bytes[4];
+
+    octets_get_copy(reader, bytes, sizeof(bytes));
+    return octets_load_le32(bytes);
+}
+
+static inline uint64_t octets_get_u64(struct octets_reader *reader)
+{
+    uint8_t bytes[8];
+
+    octets_get_copy(reader, bytes, sizeof(bytes));
+    return octets_load_le64(bytes);
+}
+
+/* Room is the caller's to get right: too little is a bug. */
+struct octets_writer {
+    uint8_t *data;
+    size_t left;
+};
+
+static inline void octets_put(struct octets_writer *writer, const void *bytes, size_t len)
+{
+    assert(len <= writer->left);
+    if (len != 0)
+        memcpy(writer->data, bytes, len);
+    writer->data += len;
+    writer->left -= len;
+}
+
+static inline void octets_put_u8(struct octets_writer *writer, uint8_t value)
+{
+    octets_put(writer, &value, 1);
+}
+
+static inline void octets_put_u32(struct octets_writer *writer, uint32_t value)
+{
+    uint8_t bytes[4];
+
+    octets_store_le32(bytes, value);
+    octets_put(writer, bytes, sizeof(bytes));
+}
+
+static inline void octets_put_u64(struct octets_writer *writer, uint64_t value)
+{
+    uint8_t bytes[8];
+
+    octets_store_le64(bytes, value);
+    octets_put(writer, bytes, sizeof(bytes));
+}

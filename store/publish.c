@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/publish.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/file.h"
+#include "store/ring.h"
+
+enum {
+    BUFFER_COUNT = 4, /* the front, one being filled, two being written */
+    NAME_TRIES = 16,
+};
+
+struct store_publish {
+    char *path;
+    char *temporary; /* NULL: without a name so far */
+    int folder;
+    int fd;
+    struct store_ring *ring; /* NULL: plain writes */
+    uint8_t *memory;         /* BUFFER_COUNT buffers */
+    size_t current;          /* the buffer being filled; 0 is the front, which stays */
+    size_t used;             /* octets in it */
+    size_t front_used;
+    uint64_t at;        /* where in the file the current buffer begins */
+    uint64_t allocated; /* the file may be this long already */
+    enum ca_err failed; /* latched */
+    struct ca_bytes mapped;
+};
+
+static uint8_t *buffer_of(const struct store_publish *publish, size_t i)
+{
+    return publish->memory + i * STORE_PUBLISH_BUFFER_LEN;
+}
+
+static enum ca_err error_of(int number)
+{
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR: return CA_ERR_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS: return CA_ERR_DENIED;
+    default: return store_file_error(number);
+    }
+}
+
+/* ---- names */
+
+/* The folder of the path, opened; "." for a path without one. */
+static enum ca_err open_folder(const char *path, int *fd_out)
+{
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    char *folder = strndup(slash == NULL ? "." : path, len);
+
+    *fd_out = -1;
+    if (folder == NULL)
+        return CA_ERR_NOMEM;
+    *fd_out = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum ca_err err = *fd_out < 0 ? error_of(errno) : CA_OK;
+    free(folder);
+    return err;
+}
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+/* ".NAME.0123456789abcdef", 16 digits of randomness: hidden, and of nobody else. */
+static enum ca_err make_name(const struct store_publish *publish, char **name_out)
+{
+    uint64_t random;
+
+    *name_out = NULL;
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        return CA_ERR_RANDOM;
+    if (asprintf(name_out, ".%s.%016llx", name_of(publish->path), (unsigned long long)random) < 0) {
+        *name_out = NULL;
+        return CA_ERR_NOMEM;
+    }
+    return CA_OK;
+}
+
+static enum ca_err open_named(struct store_publish *publish, mode_t mode)
+{
+    enum ca_err err = CA_ERR_STORAGE;
+
+    for (int i = 0; i < NAME_TRIES; i++) {
+        char *name;
+        if ((err = make_name(publish, &name)) != CA_OK)
+            return err;
+        publish->fd =
+            openat(publish->folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        if (publish->fd >= 0) {
+            publish->temporary = name;
+            return CA_OK;
+        }
+        int number = errno;
+        free(name);
+        if (number != EEXIST)
+            return error_of(number);
+    }
+    return err;
+}
+
+static enum ca_err open_file(struct store_publish *publish,
+                             const struct store_publish_options *options)
+{
+    mode_t mode = options->mode == 0 ? 0644 : options->mode;
+
+    if (!options->is_named) {
+        publish->fd = openat(publish->folder, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, mode);
+        if (publish->fd >= 0)
+            return CA_OK;
+        if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT)
+            return error_of(errno);
+    }
+    return open_named(publish, mode);
+}
+
+/* A file without a name gets a temporary one first: a link replaces nothing, a rename does. */
+static enum ca_err link_file(struct store_publish *publish)
+{
+    char self[64];
+    enum ca_err err = CA_ERR_STORAGE;
+
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", publish->fd);
+    for (int i = 0; i < NAME_TRIES; i++) {
+        char *name;
+        if ((err = make_name(publish, &name)) != CA_OK)
+            return err;
+        if (linkat(AT_FDCWD, self, publish->folder, name, AT_SYMLINK_FOLLOW) == 0) {
+            publish->temporary = name;
+            return CA_OK;
+        }
+        int number = errno;
+        free(name);
+        if (number != EEXIST)
+            return number == ENOENT ? CA_ERR_STORAGE : error_of(number); /* no /proc */
+    }
+    return err;
+}
+
+/* ---- writing */
+
+static enum ca_err fail(struct store_publish *publish, enum ca_err err)
+{
+    if (publish->failed == CA_OK)
+        publish->failed = err;
+    return publish->failed;
+}
+
+static enum ca_err write_buffer(struct store_publish *publish, size_t buffer, size_t len,
+                                uint64_t at)
+{
+    if (publish->ring == NULL)
+        return store_file_write(publish->fd, buffer_of(publish, buffer), len, at);
+
+    int number = store_ring_write(publish->ring, buffer, len, at);
+    return number == 0 ? CA_OK : error_of(number);
+}
+
+/* Nothing in flight any more. */
+static enum ca_err settle(struct store_publish *publish)
+{
+    if (publish->ring == NULL)
+        return CA_OK;
+
+    int number = store_ring_settle(publish->ring);
+    return number == 0 ? CA_OK : error_of(number);
+}
+
+/* A buffer other than the front that nobody writes from. */
+static enum ca_err next_buffer(struct store_publish *publish, size_t *buffer_out)
+{
+    if (publish->ring == NULL) {
+        *buffer_out = 1;
+        return CA_OK;
+    }
+    int number = store_ring_wait_buffer(publish->ring, 1, buffer_out);
+    return number == 0 ? CA_OK : error_of(number);
+}
+
+/* The current buffer is full: send it off (the front stays) and take another. */
+static enum ca_err turn(struct store_publish *publish)
+{
+    enum ca_err err = CA_OK;
+
+    if (publish->current == 0)
+        publish->front_used = publish->used;
+    else
+        err = write_buffer(publish, publish->current, publish->used, publish->at);
+    publish->at += publish->used;
+    publish->used = 0;
+    return err != CA_OK ? err : next_buffer(publish, &publish->current);
+}
+
+static void unmap(struct store_publish *publish)
+{
+    if (publish->mapped.data != NULL)
+        munmap((void *)(uintptr_t)publish->mapped.data, publish->mapped.len);
+    publish->mapped = (struct ca_bytes){ 0 };
+}
+
+/* ---- the life of one */
+
+static enum ca_err begin(struct store_publish *publish, const char *path,
+                         const struct store_publish_options *options)
+{
+    enum ca_err err;
+    size_t size = (size_t)BUFFER_COUNT * STORE_PUBLISH_BUFFER_LEN;
+
+    if (name_of(path)[0] == '\0')
+        return CA_ERR_NOT_FOUND;
+    if ((publish->path = strdup(path)) == NULL)
+        return CA_ERR_NOMEM;
+    publish->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (publish->memory == MAP_FAILED) {
+        publish->memory = NULL;
+        return CA_ERR_NOMEM;
+    }
+    if ((err = open_folder(path, &publish->folder)) != CA_OK ||
+        (err = open_file(publish, options)) != CA_OK)
+        return err;
+    if (options->len > 0 && (err = store_file_allocate(publish->fd, 0, options->len)) != CA_OK)
+        return err;
+    publish->allocated = options->len;
+    if (!options->is_plain)
+        publish->ring =
+            store_ring_open(publish->fd, publish->memory, BUFFER_COUNT, STORE_PUBLISH_BUFFER_LEN);
+    return CA_OK;
+}
+
+enum ca_err store_publish_begin(const char *path, const struct store_publish_options *options,
+                                struct store_publish **publish_out)
+{
+    struct store_publish *publish = calloc(1, sizeof(*publish));
+
+    *publish_out = NULL;
+    if (publish == NULL)
+        return CA_ERR_NOMEM;
+    publish->folder = publish->fd = -1;
+    enum ca_err err = begin(publish, path, options);
+    if (err != CA_OK) {
+        store_publish_abort(publish);
+        return err;
+    }
+    *publish_out = publish;
+    return CA_OK;
+}
+
+bool store_publish_is_ring(const struct store_publish *publish)
+{
+    return publish->ring != NULL;
+}
+
+uint64_t store_publish_len(const struct store_publish *publish)
+{
+    return publish->at + publish->used;
+}
+
+enum ca_err store_publish_append(struct store_publish *publish, struct ca_bytes bytes)
+{
+    unmap(publish);
+    while (bytes.len > 0 && publish->failed == CA_OK) {
+        if (publish->used == STORE_PUBLISH_BUFFER_LEN) {
+            enum ca_err err = turn(publish);
+            if (err != CA_OK)
+                return fail(publish, err);
+        }
+        size_t room = STORE_PUBLISH_BUFFER_LEN - publish->used;
+        size_t len = bytes.len < room ? bytes.len : room;
+        memcpy(buffer_of(publish, publish->current) + publish->used, bytes.data, len);
+        publish->used += len;
+        bytes = ca_bytes_of(bytes.data + len, bytes.len - len);
+    }
+    return publish->failed;
+}
+
+void store_publish_patch(struct store_publish *publish, uint64_t at, struct ca_bytes bytes)
+{
+    size_t used = publish->current == 0 ? publish->used : publish->front_used;
+
+    unmap(publish);
+    assert(at <= used && bytes.len <= used - at);
+    memcpy(buffer_of(publish, 0) + at, bytes.data, bytes.len);
+}
+
+enum ca_err store_publish_restart(struct store_publish *publish)
+{
+    enum ca_err err = publish->failed;
+
+    unmap(publish);
+    if (err == CA_OK && (err = settle(publish)) != CA_OK)
+        return fail(publish, err);
+    if (publish->allocated < store_publish_len(publish))
+        publish->allocated = store_publish_len(publish);
+    publish->current = 0;
+    publish->used = publish->front_used = 0;
+    publish->at = 0;
+    return err;
+}
+
+/* The front, what is in the current buffer, and the right length. The last write is linked to
+ * the sync of the whole if there is to be one. */
+static enum ca_err write_rest(struct store_publish *publish, bool is_synced)
+{
+    uint64_t len = store_publish_len(publish);
+    size_t front_used = publish->current == 0 ? publish->used : publish->front_used;
+    enum ca_err err = CA_OK;
+
+    if (publish->current != 0)
+        err = write_buffer(publish, publish->current, publish->used, publish->at);
+    if (err == CA_OK)
+        err = settle(publish);
+    if (err == CA_OK && publish->allocated > len && ftruncate(publish->fd, (off_t)len) != 0)
+        err = error_of(errno);
+    if (err != CA_OK)
+        return err;
+    if (publish->ring != NULL && is_synced) {
+        int number = store_ring_write_synced(publish->ring, 0, front_used, 0);
+        return number == 0 ? CA_OK : error_of(number);
+    }
+    if ((err = write_buffer(publish, 0, front_used, 0)) != CA_OK ||
+        (err = settle(publish)) != CA_OK)
+        return err;
+    if (is_synced && fsync(publish->fd) != 0)
+        return error_of(errno);
+    return CA_OK;
+}
+
+enum ca_err store_publish_map(struct store_publish *publish, struct ca_bytes *bytes_out)
+{
+    uint64_t len = store_publish_len(publish);
+    enum ca_err err = publish->failed;
+
+    *bytes_out = (struct ca_bytes){ 0 };
+    unmap(publish);
+    if (err != CA_OK || len == 0)
+        return err;
+    if ((err = write_rest(publish, false)) != CA_OK)
+        return fail(publish, err);
+    void *memory = mmap(NULL, (size_t)len, PROT_READ, MAP_SHARED, publish->fd, 0);
+    if (memory == MAP_FAILED)
+        return CA_ERR_NOMEM;
+    (void)madvise(memory, (size_t)len, MADV_SEQUENTIAL);
+    publish->mapped = ca_bytes_of(memory, (size_t)len);
+    *bytes_out = publish->mapped;
+    return CA_OK;
+}
+
+static enum ca_err name_file(struct store_publish *publish)
+{
+    enum ca_err err;
+
+    if (publish->temporary == NULL && (err = link_file(publish)) != CA_OK)
+        return err;
+    if (renameat(publish->folder, publish->temporary, publish->folder, name_of(publish->path)) != 0)
+        return error_of(errno);
+    free(publish->temporary);
+    publish->temporary = NULL;
+    return fsync(publish->folder) == 0 ? CA_OK : CA_ERR_STORAGE;
+}
+
+enum ca_err store_publish_commit(struct store_publish *publish)
+{
+    enum ca_err err = publish->failed;
+
+    unmap(publish);
+    if (err == CA_OK)
+        err = write_rest(publish, true);
+    if (err == CA_OK)
+        err = name_file(publish);
+    store_publish_abort(publish);
+    return err;
+}
+
+void store_publish_abort(struct store_publish *publish)
+{
+    if (publish == NULL)
+        return;
+    unmap(publish);
+    store_ring_close(publish->ring); /* waits for what is in flight: the buffers go next */
+    if (publish->memory != NULL)
+        munmap(publish->memory, (size_t)BUFFER_COUNT * STORE_PUBLISH_BUFFER_LEN);
+    if (publish->temporary != NULL)
+        (void)unlinkat(publish->folder, publish->temporary, 0);
+    if (publish->fd >= 0)
+        close(publish->fd);
+    if (publish->folder >= 0)
+        close(publish->folder);
+    free(publish->temporary);
+    free(publish->path);
+    free(publish);
+}

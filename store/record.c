@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/record.h"
+
+#include "ca/crypto/digest.h"
+#include "store/octets.h"
+
+static const struct ca_bytes head_key = { (const uint8_t *)"head", 4 };
+static const struct ca_bytes identity_key = { (const uint8_t *)"store", 5 };
+
+void store_record_sequence_key(uint64_t sequence, uint8_t key[STORE_SEQUENCE_LEN])
+{
+    octets_store_be64(key, sequence);
+}
+
+static void record_digest(enum store_table table, struct ca_bytes key, struct ca_bytes content,
+                          uint8_t digest[CA_DIGEST_LEN])
+{
+    const uint8_t prefix[2] = { (uint8_t)table, (uint8_t)key.len };
+    const struct ca_bytes parts[] = { ca_bytes_of(prefix, sizeof(prefix)), key, content };
+
+    crypto_sha256(parts, 3, digest);
+}
+
+void store_record_seal(enum store_table table, struct ca_bytes key, uint8_t *value, size_t len)
+{
+    uint8_t digest[CA_DIGEST_LEN];
+
+    assert(len >= STORE_DIGEST_LEN);
+    record_digest(table, key, ca_bytes_of(value, len - STORE_DIGEST_LEN), digest);
+    memcpy(value + len - STORE_DIGEST_LEN, digest, STORE_DIGEST_LEN);
+}
+
+/* A reader of what the seal covers; already failed when the seal is broken. */
+static struct octets_reader record_open(enum store_table table, struct ca_bytes key,
+                                        struct ca_bytes value)
+{
+    struct octets_reader reader = { .is_failed = true };
+    uint8_t digest[CA_DIGEST_LEN];
+
+    if (value.len < 1 + STORE_DIGEST_LEN || value.len > STORE_CERTIFICATE_RECORD_MAX)
+        return reader;
+    size_t len = value.len - STORE_DIGEST_LEN;
+    record_digest(table, key, ca_bytes_of(value.data, len), digest);
+    if (!ca_bytes_equal(ca_bytes_of(digest, STORE_DIGEST_LEN),
+                        ca_bytes_of(value.data + len, STORE_DIGEST_LEN)))
+        return reader;
+    reader = (struct octets_reader){ value.data, len, false };
+    if (octets_get_u8(&reader) != STORE_RECORD_VERSION)
+        reader.is_failed = true;
+    return reader;
+}
+
+static enum ca_err record_end(const struct octets_reader *reader)
+{
+    return reader->is_failed || reader->len != 0 ? CA_ERR_STORAGE_CORRUPT : CA_OK;
+}
+
+static void get_digest(struct octets_reader *reader, struct store_digest *digest_out)
+{
+    octets_get_copy(reader, digest_out->bytes, STORE_DIGEST_LEN);
+}
+
+static void put_digest(struct octets_writer *writer, const struct store_digest *digest)
+{
+    octets_put(writer, digest->bytes, STORE_DIGEST_LEN);
+}
+
+/* ---- intents */
+
+void store_record_encode_intent(const struct store_intent *intent, uint8_t value[STORE_INTENT_LEN])
+{
+    struct octets_writer writer = { value, STORE_INTENT_LEN - STORE_DIGEST_LEN };
+
+    octets_put_u8(&writer, STORE_RECORD_VERSION);
+    put_digest(&writer, &intent->request);
+    put_digest(&writer, &intent->body);
+    put_digest(&writer, &intent->profile);
+    put_digest(&writer, &intent->issuer);
+    octets_put(&writer, intent->tbs_digest, sizeof(intent->tbs_digest));
+    assert(writer.left == 0);
+    store_record_seal(STORE_TABLE_INTENTS, ca_serial_bytes(&intent->serial), value,
+                      STORE_INTENT_LEN);
+}
+
+enum ca_err store_record_decode_intent(struct ca_bytes key, struct ca_bytes value,
+                                       struct store_intent *intent_out)
+{
+    struct octets_reader reader = record_open(STORE_TABLE_INTENTS, key, value);
+
+    get_digest(&reader, &intent_out->request);
+    get_digest(&reader, &intent_out->body);
+    get_digest(&reader, &intent_out->profile);
+    get_digest(&reader, &intent_out->issuer);
+    octets_get_copy(&reader, intent_out->tbs_digest, sizeof(intent_out->tbs_digest));
+    if (ca_serial_from_bytes(key, &intent_out->serial) != CA_OK || record_end(&reader) != CA_OK) {
+        memset(intent_out, 0, sizeof(*intent_out));
+        return CA_ERR_STORAGE_CORRUPT;
+    }
+    return CA_OK;
+}
+
+/* ---- certificates */
+
+size_t store_record_certificate_len(const struct store_certificate *certificate)
+{
+    return STORE_CERTIFICATE_LEN_MIN + certificate->der.len;
+}
+
+void store_record_encode_certificate(const struct store_certificate *certificate, uint8_t *value)
+{
+    size_t len = store_record_certificate_len(certificate);
+    struct octets_writer writer = { value, len - STORE_DIGEST_LEN };
+
+    octets_put_u8(&writer, STORE_RECORD_VERSION);
+    put_digest(&writer, &certificate->request);
+    put_digest(&writer, &certificate->body);
+    put_digest(&writer, &certificate->profile);
+    put_digest(&writer, &certificate->issuer);
+    put_digest(&writer, &certificate->identity);
+    put_digest(&writer, &certificate->key);
+    octets_put_u64(&writer, (uint64_t)certificate->not_before_s);
+    octets_put_u64(&writer, (uint64_t)certificate->not_after_s);
+    octets_put_u64(&writer, certificate->predecessor);
+    octets_put_u32(&writer, certificate->crl_shard);
+    octets_put(&writer, certificate->der.data, certificate->der.len);
+    assert(writer.left == 0);
+    store_record_seal(STORE_TABLE_CERTIFICATES, ca_serial_bytes(&certificate->serial), value, len);
+}
+
+enum ca_err store_record_decode_certificate(struct ca_bytes key, struct ca_bytes value,
+                                            struct store_certificate *certificate_out)
+{
+    struct octets_reader reader = record_open(STORE_TABLE_CERTIFICATES, key, value);
+
+    get_digest(&reader, &certificate_out->request);
+    get_digest(&reader, &certificate_out->body);
+    get_digest(&reader, &certificate_out->profile);
+    get_digest(&reader, &certificate_out->issuer);
+    get_digest(&reader, &certificate_out->identity);
+    get_digest(&reader, &certificate_out->key);
+    certificate_out->not_before_s = (int64_t)octets_get_u64(&reader);
+    certificate_out->not_after_s = (int64_t)octets_get_u64(&reader);
+    certificate_out->predecessor = octets_get_u64(&reader);
+    certificate_out->crl_shard = octets_get_u32(&reader);
+    certificate_out->der = octets_get(&reader, reader.len);
+    if (ca_serial_from_bytes(key, &certificate_out->serial) != CA_OK ||
+        certificate_out->der.len == 0 || record_end(&reader) != CA_OK) {
+        memset(certificate_out, 0, sizeof(*certificate_out));
+        return CA_ERR_STORAGE_CORRUPT;
+    }
+    return CA_OK;
+}
+
+/* ---- changes */
+
+enum { CHANGE_PLAIN = 0, CHANGE_ADDED = 1 };
+
+size_t store_record_change_len(const struct store_change_record *record)
+{
+    return record->is_added ? STORE_CHANGE_ADDED_LEN : STORE_CHANGE_LEN;
+}
+
+void store_record_encode_change(const struct store_change_record *record, uint8_t *value)
+{
+    const struct store_change *change = &record->change;
+    size_t len = store_record_change_len(record);
+    struct octets_writer writer = { value, len - STORE_DIGEST_LEN };
+    uint8_t key[STORE_SEQUENCE_LEN];
+
+    octets_put_u8(&writer, STORE_RECORD_VERSION);
+    octets_put_u8(&writer, record->is_added ? CHANGE_ADDED : CHANGE_PLAIN);
+    octets_put_u64(&writer, change->time_us);
+    octets_put(&writer, change->serial.bytes, CA_SERIAL_LEN);
+    octets_put_u8(&writer, (uint8_t)change->old_state);
+    octets_put_u8(&writer, (uint8_t)change->new_state);
+    for (int i = 0; record->is_added && i < STORE_SECTION_COUNT; i++)
+        put_digest(&writer, &record->digests[i]);
+    assert(writer.left == 0);
+    store_record_sequence_key(change->sequence, key);
+    store_record_seal(STORE_TABLE_CHANGES, ca_bytes_of(key, sizeof(key)), value, len);
+}
+
+enum ca_err store_record_decode_change(struct ca_bytes key, struct ca_bytes value,
+                                       struct store_change_record *record_out)
+{
+    struct octets_reader reader = record_open(STORE_TABLE_CHANGES, key, value);
+    struct store_change *change = &record_out->change;
+
+    memset(record_out, 0, sizeof(*record_out));
+    uint8_t kind = octets_get_u8(&reader);
+    change->time_us = octets_get_u64(&reader);
+    struct ca_bytes serial = octets_get(&reader, CA_SERIAL_LEN);
+    uint8_t old_state = octets_get_u8(&reader);
+    uint8_t new_state = octets_get_u8(&reader);
+    record_out->is_added = kind == CHANGE_ADDED;
+    for (int i = 0; record_out->is_added && i < STORE_SECTION_COUNT; i++)
+        get_digest(&reader, &record_out->digests[i]);
+
+    if (key.len == STORE_SEQUENCE_LEN)
+        change->sequence = octets_load_be64(key.data);
+    if (key.len != STORE_SEQUENCE_LEN || record_end(&reader) != CA_OK || kind > CHANGE_ADDED ||
+        old_state > STORE_STATE_HELD || new_state > STORE_STATE_HELD ||
+        ca_serial_from_bytes(serial, &change->serial) != CA_OK) {
+        memset(record_out, 0, sizeof(*record_out));
+        return CA_ERR_STORAGE_CORRUPT;
+    }
+    change->old_state = (enum store_state)old_state;
+    change->new_state = (enum store_state)new_state;
+    return CA_OK;
+}
+
+/* ---- audit */
+
+void store_record_genesis(const struct store_identity *identity, uint8_t chain[STORE_CHAIN_LEN])
+{
+    const struct ca_bytes parts[] = {
+        CA_BYTES("certmill audit chain 1"),
+        ca_bytes_of(identity->id, STORE_ID_LEN),
+        ca_bytes_of(&identity->instance, 1),
+    };
+
+    crypto_sha256(parts, 3, chain);
+}
+
+static void audit_chain(const uint8_t previous[STORE_CHAIN_LEN], struct ca_bytes key,
+                        struct ca_bytes content, uint8_t chain[STORE_CHAIN_LEN])
+{
+    const struct ca_bytes parts[] = { ca_bytes_of(previous, STORE_CHAIN_LEN), key, content };
+
+    crypto_sha256(parts, 3, chain);
+}
+
+size_t store_record_audit_len(const struct store_audit *audit)
+{
+    return STORE_AUDIT_LEN_MIN + audit->actor.len + audit->object.len;
+}
+
+void store_record_encode_audit(uint64_t sequence, const struct store_audit *audit,
+                               uint8_t chain[STORE_CHAIN_LEN], uint8_t *value)
+{
+    size_t len = store_record_audit_len(audit) - STORE_CHAIN_LEN;
+    struct octets_writer writer = { value, len };
+    uint8_t key[STORE_SEQUENCE_LEN], next[STORE_CHAIN_LEN];
+
+    octets_put_u8(&writer, STORE_RECORD_VERSION);
+    octets_put_u8(&writer, (uint8_t)audit->kind);
+    octets_put_u64(&writer, audit->time_us);
+    put_digest(&writer, &audit->request);
+    put_digest(&writer, &audit->body);
+    octets_put_u8(&writer, (uint8_t)audit->actor.len);
+    octets_put(&writer, audit->actor.data, audit->actor.len);
+    octets_put_u8(&writer, (uint8_t)audit->object.len);
+    octets_put(&writer, audit->object.data, audit->object.len);
+    assert(writer.left == 0);
+    store_record_sequence_key(sequence, key);
+    audit_chain(chain, ca_bytes_of(key, sizeof(key)), ca_bytes_of(value, len), next);
+    memcpy(value + len, next, STORE_CHAIN_LEN);
+    memcpy(chain, next, STORE_CHAIN_LEN);
+}
+
+enum ca_err store_record_decode_audit(struct ca_bytes key, struct ca_bytes value,
+                                      const uint8_t previous[STORE_CHAIN_LEN],
+                                      struct store_audit_entry *entry_out)
+{
+    struct store_audit *audit = &entry_out->audit;
+
+    memset(entry_out, 0, sizeof(*entry_out));
+    if (key.len != STORE_SEQUENCE_LEN || value.len < STORE_AUDIT_LEN_MIN ||
+        value.len > STORE_AUDIT_LEN_MAX)
+        return CA_ERR_STORAGE_CORRUPT;
+    size_t len = value.len - STORE_CHAIN_LEN;
+    struct octets_reader reader = { value.data, len, false };
+    uint8_t version = octets_get_u8(&reader);
+    uint8_t kind = octets_get_u8(&reader);
+    audit->time_us = octets_get_u64(&reader);
+    get_digest(&reader, &audit->request);
+    get_digest(&reader, &audit->body);
+    audit->actor = octets_get(&reader, octets_get_u8(&reader));
+    audit->object = octets_get(&reader, octets_get_u8(&reader));
+    audit_chain(previous, key, ca_bytes_of(value.data, len), entry_out->chain);
+
+    if (version != STORE_RECORD_VERSION || kind < STORE_AUDIT_ISSUED || kind > STORE_AUDIT_LAST ||
+        audit->actor.len > STORE_ACTOR_LEN_MAX || audit->object.len > STORE_AUDIT_OBJECT_LEN_MAX ||
+        record_end(&reader) != CA_OK ||
+        !ca_bytes_equal(ca_bytes_of(entry_out->chain, STORE_CHAIN_LEN),
+                        ca_bytes_of(value.data + len, STORE_CHAIN_LEN))) {
+        memset(entry_out, 0, sizeof(*entry_out));
+        return CA_ERR_STORAGE_CORRUPT;
+    }
+    entry_out->sequence = octets_load_be64(key.data);
+    audit->kind = (enum store_audit_kind)kind;
+    return CA_OK;
+}
+
+/* ---- meta */
+
+void store_record_encode_head(const struct store_head *head, uint8_t value[STORE_HEAD_LEN])
+{
+    struct octets_writer writer = { value, STORE_HEAD_LEN - STORE_DIGEST_LEN };
+
+    octets_put_u8(&writer, STORE_RECORD_VERSION);
+    octets_put_u64(&writer, head->change_sequence);
+    octets_put_u64(&writer, head->audit_sequence);
+    octets_put(&writer, head->audit_head, STORE_CHAIN_LEN);
+    octets_put_u64(&writer, head->clock_us);
+    assert(writer.left == 0);
+    store_record_seal(STORE_TABLE_META, head_key, value, STORE_HEAD_LEN);
+}
+
+enum ca_err store_record_decode_head(struct ca_bytes value, struct store_head *head_out)
+{
+    struct octets_reader reader = record_open(STORE_TABLE_META, head_key, value);
+
+    head_out->change_sequence = octets_get_u64(&reader);
+    head_out->audit_sequence = octets_get_u64(&reader);
+    octets_get_copy(&reader, head_out->audit_head, STORE_CHAIN_LEN);
+    head_out->clock_us = octets_get_u64(&reader);
+    return record_end(&reader);
+}
+
+void store_record_encode_identity(const struct store_identity *identity,
+                                  uint8_t value[STORE_IDENTITY_LEN])
+{
+    struct octets_writer writer = { value, STORE_IDENTITY_LEN - STORE_DIGEST_LEN };
+
+    octets_put_u8(&writer, STORE_RECORD_VERSION);
+    octets_put_u64(&writer, identity->schema);
+    octets_put_u8(&writer, identity->instance);
+    octets_put(&writer, identity->id, STORE_ID_LEN);
+    assert(writer.left == 0);
+    store_record_seal(STORE_TABLE_META, identity_key, value, STORE_IDENTITY_LEN);
+}
+
+enum ca_err store_record_decode_identity(struct ca_bytes value, struct store_identity *identity_out)
+{
+    struct octets_reader reader = record_open(STORE_TABLE_META, identity_key, value);
+
+    identity_out->schema = octets_get_u64(&reader);
+    identity_out->instance = octets_get_u8(&reader);
+    octets_get_copy(&reader, identity_out->id, STORE_ID_LEN);
+    if (record_end(&reader) != CA_OK || identity_out->instance < 1 || identity_out->instance > 127)
+        return CA_ERR_STORAGE_CORRUPT;
+    return CA_OK;
+}

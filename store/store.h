@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: the durable record of every certificate this CA has issued.
+ *
+ * Any thread may read, each through views of its own. One thread, the writer, owns the only
+ * batch. A batch is all or nothing: once store_commit() answers CA_OK, everything put into it
+ * survives power loss; after any other answer the outcome is unknown until the next start
+ * (a failed flush may still have reached the disk), and the store is latched: every later
+ * begin answers STORAGE. What a batch put is seen by views opened after its commit.
+ *
+ * Look-ups by identity, key and request go through sorted runs that are derived from the
+ * appended tables and rebuilt from them if they are missing: docs/STORAGE.md.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "ca/base/bytes.h"
+#include "ca/base/err.h"
+#include "ca/base/serial.h"
+
+struct store;
+struct store_batch;
+struct store_view;
+
+enum {
+    STORE_DIGEST_LEN = 16, /* digests are kept to 128 bits */
+    STORE_ACTOR_LEN_MAX = 64,
+};
+
+/* The first 16 octets of a SHA-256 digest: what look-ups go by. */
+struct store_digest {
+    uint8_t bytes[STORE_DIGEST_LEN];
+};
+
+/* Zeros are the defaults. */
+struct store_options {
+    size_t map_size;     /* address space for the data file, default 1 TiB; on disk it grows */
+    size_t grow_size;    /* the data file gets space on disk in such steps; default 64 MiB */
+    size_t reserve_size; /* kept free in it for revocation: intents are refused before; 64 MiB */
+    size_t run_entries;  /* certificates in memory before they become a run; default 65536 */
+    /*
+     * No batch, no lock, nothing written: for looking at data, also while a daemon has it open,
+     * but never in the process that has. The files must be writable by the user all the same:
+     * readers are registered in one of them.
+     */
+    bool is_read_only;
+};
+
+struct store_info {
+    uint8_t instance; /* first octet of serial numbers, 1 to 127 */
+    uint64_t schema;  /* version of the layout */
+    uint64_t certificate_count;
+    uint64_t intent_count;    /* without a result */
+    uint64_t change_sequence; /* last used */
+    uint64_t audit_sequence;
+    uint8_t audit_head[32];          /* chain digest of the last audit record */
+    uint64_t clock_us;               /* latest time used in any record: never go below */
+    uint64_t bytes_used, bytes_free; /* of the data file's pages, of the disk */
+    bool is_full;                    /* intents are refused until there is room again */
+    bool is_latched;                 /* storage failed: restart needed */
+    size_t run_count;
+};
+
+/*
+ * create makes the store in the new directory `path`, complete or not at all; EXISTS when there is
+ * something already. open takes an exclusive lock first (IN_USE when another process has it;
+ * read-only opens take none) and refuses damaged, truncated or foreign data with STORAGE_CORRUPT,
+ * a network file system with CONFIG, a directory that is not there with NOT_FOUND. The time it
+ * takes does not depend on the number of certificates, unless files of the index were lost: they
+ * are made again first, some seconds for ten million certificates.
+ */
+CA_MUST_CHECK enum ca_err store_create(const char *path, uint8_t instance);
+CA_MUST_CHECK enum ca_err store_open(const char *path, const struct store_options *options,
+                                     struct store **store_out);
+void store_close(struct store *store); /* NULL is fine, here and in every close */
+void store_info(struct store *store, struct store_info *info_out);
+/* To be called every minute or so: lets go of snapshots whose process died. Any thread. */
+void store_check_readers(struct store *store);
+/* Blocks until the index has nothing left to write or merge: for tools, tests and measurements. */
+void store_rest(struct store *store);
+
+/* ---- records. Everything borrowed; a put copies. */
+
+/* What is known before signing: kept until the certificate is put. */
+struct store_intent {
+    struct ca_serial serial;     /* also tells the moment of issue */
+    struct store_digest request; /* digest of caller and request id */
+    struct store_digest body;    /* digest of what was asked */
+    struct store_digest profile;
+    struct store_digest issuer; /* digest of the CA's public key */
+    uint8_t tbs_digest[32];     /* SHA-256 of the to-be-signed bytes */
+};
+
+struct store_certificate {
+    struct ca_serial serial;
+    struct store_digest request, body, profile, issuer;
+    struct store_digest identity; /* whom it is for */
+    struct store_digest key;      /* digest of its SubjectPublicKeyInfo */
+    int64_t not_before_s, not_after_s;
+    uint64_t predecessor; /* locator of the certificate it renews, 0: none */
+    uint32_t crl_shard;
+    struct ca_bytes der;
+};
+
+enum store_audit_kind {
+    STORE_AUDIT_ISSUED = 1,  /* object: the serial number */
+    STORE_AUDIT_REFUSED = 2, /* object: a request id used again with another body */
+    STORE_AUDIT_STARTED = 3, /* the daemon; object: digest of its configuration */
+    STORE_AUDIT_STOPPED = 4,
+    STORE_AUDIT_LAST = STORE_AUDIT_STOPPED,
+};
+
+struct store_audit {
+    enum store_audit_kind kind;
+    uint64_t time_us;
+    struct ca_bytes actor;  /* at most STORE_ACTOR_LEN_MAX octets */
+    struct ca_bytes object; /* at most 64 octets */
+    struct store_digest request, body;
+};
+
+/* ---- writing */
+
+/* Exactly one of commit or abort ends a batch, and frees it. STORAGE once latched. */
+CA_MUST_CHECK enum ca_err store_begin(struct store *store, struct store_batch **batch_out);
+CA_MUST_CHECK enum ca_err store_commit(struct store_batch *batch);
+void store_abort(struct store_batch *batch);
+
+/*
+ * Every put: STORAGE ends the batch's usefulness: abort. Any other refusal leaves it as it was. A
+ * serial number is never used twice (EXISTS), neither as intent nor as certificate, nor is its
+ * locator. Only intents are refused with STORAGE_FULL: what else is put goes into the reserve.
+ */
+CA_MUST_CHECK enum ca_err store_put_intent(struct store_batch *batch,
+                                           const struct store_intent *intent);
+/*
+ * Drops its intent, and writes change and audit records. The intent must be there (NOT_FOUND), and
+ * be for the same request, body, profile and issuer (INTENT_CHANGED).
+ */
+CA_MUST_CHECK enum ca_err store_put_certificate(struct store_batch *batch,
+                                                const struct store_certificate *certificate,
+                                                const struct store_audit *audit);
+CA_MUST_CHECK enum ca_err store_put_audit(struct store_batch *batch,
+                                          const struct store_audit *audit);
+/* Raises the latest used time; times in what is put do so by themselves. */
+CA_MUST_CHECK enum ca_err store_put_clock(struct store_batch *batch, uint64_t time_us);
+
+/* ---- reading: the last commit, frozen. What is lent lives until the view is closed or renewed. */
+
+CA_MUST_CHECK enum ca_err store_view_open(struct store *store, struct store_view **view_out);
+/* Moves to the latest commit; cheaper than close and open. Keep views short: an open view keeps old
+ * pages. */
+CA_MUST_CHECK enum ca_err store_view_renew(struct store_view *view);
+/* Lets go of the snapshot until the next renew, so that old pages can be used again. */
+void store_view_rest(struct store_view *view);
+void store_view_close(struct store_view *view);
+
+/*
+ * NOT_FOUND; STORAGE_CORRUPT when the record's own digest does not match, or a damaged file of the
+ * index had to be asked, which is then made again: the answer comes with a later try.
+ */
+CA_MUST_CHECK enum ca_err store_find_serial(struct store_view *view, const struct ca_serial *serial,
+                                            struct store_certificate *certificate_out);
+CA_MUST_CHECK enum ca_err store_find_intent(struct store_view *view, const struct ca_serial *serial,
+                                            struct store_intent *intent_out);
+/* By digest of caller and request id: the certificate that answered it, the oldest of several. */
+CA_MUST_CHECK enum ca_err store_find_request(struct store_view *view,
+                                             const struct store_digest *request,
+                                             struct store_certificate *certificate_out);
+
+enum store_index { STORE_BY_IDENTITY, STORE_BY_KEY };
+/*
+ * Certificates of one identity or key, oldest first. after: the locator (ca_serial_locator) of the
+ * last one seen, 0 to start. Writes up to count_max; fewer means there are no more.
+ */
+CA_MUST_CHECK enum ca_err store_find_digest(struct store_view *view, enum store_index index,
+                                            const struct store_digest *digest, uint64_t after,
+                                            struct store_certificate *certificates_out,
+                                            size_t count_max, size_t *count_out);
+/* Certificates issued from from_us (included) until until_us (excluded), oldest first. */
+CA_MUST_CHECK enum ca_err store_find_time(struct store_view *view, uint64_t from_us,
+                                          uint64_t until_us, uint64_t after,
+                                          struct store_certificate *certificates_out,
+                                          size_t count_max, size_t *count_out);
+/* Intents without a result, oldest first, as above. */
+CA_MUST_CHECK enum ca_err store_find_intents(struct store_view *view, uint64_t after,
+                                             struct store_intent *intents_out, size_t count_max,
+                                             size_t *count_out);
+
+/* A change of a certificate's state, in order of commit: reconciliation, indexes, delta CRLs. */
+enum store_state { STORE_STATE_NONE, STORE_STATE_VALID, STORE_STATE_REVOKED, STORE_STATE_HELD };
+struct store_change {
+    uint64_t sequence;
+    uint64_t time_us;
+    struct ca_serial serial;
+    enum store_state old_state, new_state;
+};
+CA_MUST_CHECK enum ca_err store_find_changes(struct store_view *view, uint64_t after,
+                                             struct store_change *changes_out, size_t count_max,
+                                             size_t *count_out);
+
+/* An audit record and its place in the chain. What is lent lives as long as the view. */
+struct store_audit_entry {
+    uint64_t sequence;
+    struct store_audit audit;
+    uint8_t chain[32]; /* SHA-256 over the chain digest before, the sequence number, the record */
+};
+CA_MUST_CHECK enum ca_err store_find_audit(struct store_view *view, uint64_t after,
+                                           struct store_audit_entry *entries_out, size_t count_max,
+                                           size_t *count_out);
+
+/*
+ * Reads everything there is: digests of all records, the audit chain from its beginning to its
+ * head, sequences without holes, certificates against changes, the files of the index.
+ * STORAGE_CORRUPT at the first damage, with words for a person.
+ */
+struct store_damage {
+    const char *table;
+    char key[2 * CA_SERIAL_LEN + 1]; /* hexadecimal; empty when it is not about one record */
+};
+CA_MUST_CHECK enum ca_err store_check(struct store_view *view, struct store_damage *damage_out);

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# daemon: start, refusals at start, who may ask, stop.
+. "$(dirname "$0")/lib.sh"
+
+certmill init i --ca main=p256 --passphrase-file pass >/dev/null
+openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k.key \
+    -subj "/CN=www.example.cn" -out k.csr 2>/dev/null
+
+run=(certmilld --config i/certmill.conf)
+check "the configuration is good" "${run[@]}" --check
+refused "wrong passphrase" 1 'main.key: wrong passphrase' "${run[@]}" --passphrase-file wrong
+cp wrong open && chmod 644 open
+refused "passphrase file open to others" 1 'closed to all others' "${run[@]}" \
+    --passphrase-file open
+refused "no such configuration" 2 'No such file' certmilld --config nowhere --check
+refused "unknown flag" 2 usage certmilld --nonsense
+refused "passphrase as an argument" 2 usage certmilld --passphrase secret
+
+sed 's/^listen/listne/' i/certmill.conf >i/bad.conf
+line=$(grep -n '^listne' i/bad.conf | cut -d: -f1)
+refused "a misspelt setting, with its line" 2 "i/bad.conf:$line: there is no setting" \
+    certmilld --config i/bad.conf --check
+
+certmill init other --ca main=p256 --passphrase-file pass >/dev/null
+cp i/keys/main.key main.key.kept
+cp other/keys/main.key i/keys/main.key
+refused "a key that is not the certificate's" 1 'not the key of the certificate' "${run[@]}" \
+    --passphrase-file pass
+for at in 1 9 20 60 100; do
+    python3 - "$at" <<'PY'
+import sys
+at = int(sys.argv[1])
+octets = bytearray(open("main.key.kept", "rb").read())
+octets[at] ^= 1
+open("i/keys/main.key", "wb").write(octets)
+PY
+    refused "a sealed key altered at octet $at" 1 'wrong passphrase, or the sealed key was altered' \
+        "${run[@]}" --passphrase-file pass
+done
+head -c 40 main.key.kept >i/keys/main.key
+refused "half a sealed key" 1 'wrong passphrase, or the sealed key was altered' "${run[@]}" \
+    --passphrase-file pass
+cp main.key.kept i/keys/main.key
+
+mv i/data/data.mdb kept.mdb && : >i/data/data.mdb
+refused "an empty data file" 1 'i/data: ' "${run[@]}" --passphrase-file pass
+mv kept.mdb i/data/data.mdb
+
+start i
+check "ready, in one line" test "$(grep -c '^certmilld ready: ' daemon.log)" -eq 1
+refused "a second daemon" 1 'in use by another' "${run[@]}" --passphrase-file pass
+check "the first one goes on" certmill health --dir i
+check "no core dumps" grep -q '^Max core file size *0 ' "/proc/$daemon/limits"
+check "memory is locked" awk '/^VmLck/ { exit !($2 > 0) }' "/proc/$daemon/status"
+if [ "$(id -u)" -eq 0 ]; then
+    chmod 755 .
+    nobody=(setpriv --reuid nobody --regid nogroup --clear-groups env "PATH=$PATH")
+    refused "another user: by the socket's mode" 1 'Permission denied' "${nobody[@]}" \
+        certmill health --dir i
+    chmod 666 i/certmill.sock
+    refused "another user: by uid, where the mode does not help" 1 DENIED "${nobody[@]}" \
+        certmill issue --dir i --profile tls-server --dns www.example.cn k.csr
+    chmod 600 i/certmill.sock
+fi
+check "who may, still may" certmill issue --dir i --profile tls-server --dns www.example.cn k.csr
+check "SIGTERM: exit 0" stop
+
+start i
+kill -KILL "$daemon"
+wait "$daemon" 2>/dev/null || true
+daemon=
+start i
+check "a lock left by kill -9 does not block" certmill health --dir i
+for _ in 1 2 3; do
+    python3 -c 'import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect("i/certmill.sock")
+s.close()'
+    # Who came before the listener was opened again is cut off, and comes again.
+    check "a caller that hangs up before a word does not make it deaf" sh -c \
+        'for _ in 1 2 3 4 5 6; do certmill health --dir i && exit 0; sleep 0.5; done; exit 1'
+done
+check "nothing is lost" test "$(certmill find --dir i --from 2020-01-01 | wc -l)" -eq 1
+check "no passphrase in the log" sh -c '! grep -q horse daemon.log'
+check "SIGTERM: exit 0" stop
+refused "nobody there" 1 'is the daemon running' certmill health --dir other
+finish

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/check.h"
+
+#include "ca/keys/sealed.c"
+
+/* Most cases are about one octet of many: Argon2id at its very least makes them quick. */
+static const struct limits quick = {
+    .passes_min = 1, .passes_max = 4, .memory_min = 8192, .memory_max = 1 << 20
+};
+static const struct keys_sealed_options quick_options = { .passes = 1, .memory = 8192 };
+static const struct keys_sealed_options floor_options = { .passes = KEYS_SEALED_PASSES_MIN,
+                                                          .memory = KEYS_SEALED_MEMORY_MIN };
+
+static char folder[64];
+static char path[96];
+static struct keys_secret passphrase;
+static struct crypto_private_key *key;
+
+static struct keys_secret secret_of(const char *text)
+{
+    struct keys_secret secret;
+
+    check_ok(keys_secret_new(strlen(text), &secret));
+    memcpy(secret.data, text, strlen(text));
+    return secret;
+}
+
+static void open_folder(void)
+{
+    check_ok(keys_harden_process());
+    snprintf(folder, sizeof(folder), "/tmp/certmill-test-%s",
+             "XX"
+             "XX"
+             "XX");
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/ca.key", folder);
+    passphrase = secret_of("correct horse battery staple");
+    check_ok(crypto_private_key_generate(CRYPTO_KEY_P256, 0, &key));
+}
+
+static void remove_folder(void)
+{
+    (void)unlink(path);
+    cr_assert_eq(rmdir(folder), 0, "something was left behind in %s", folder);
+    crypto_private_key_free(key);
+    keys_secret_wipe(&passphrase);
+}
+
+TestSuite(sealed, .init = open_folder, .fini = remove_folder, .timeout = 120);
+
+static void check_same_key(const struct crypto_private_key *a, const struct crypto_private_key *b)
+{
+    uint8_t one[CRYPTO_PKCS8_LEN_MAX], other[CRYPTO_PKCS8_LEN_MAX];
+    size_t one_len, other_len;
+
+    check_ok(crypto_private_key_encode(a, one, sizeof(one), &one_len));
+    check_ok(crypto_private_key_encode(b, other, sizeof(other), &other_len));
+    check_bytes(ca_bytes_of(one, one_len), ca_bytes_of(other, other_len));
+}
+
+Test(sealed, every_kind_of_key_comes_back_from_its_file)
+{
+    static const struct {
+        enum crypto_key_type type;
+        uint32_t rsa_bits;
+    } kinds[] = { { CRYPTO_KEY_P256, 0 }, { CRYPTO_KEY_P384, 0 },   { CRYPTO_KEY_ED25519, 0 },
+                  { CRYPTO_KEY_SM2, 0 },  { CRYPTO_KEY_RSA, 2048 }, { CRYPTO_KEY_RSA, 4096 } };
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct crypto_private_key *made, *loaded;
+        check_ok(crypto_private_key_generate(kinds[i].type, kinds[i].rsa_bits, &made));
+        check_ok(keys_sealed_save_with(path, made, &passphrase, &floor_options));
+        check_ok(keys_sealed_load(path, &passphrase, &loaded));
+        check_same_key(made, loaded);
+        crypto_private_key_free(made);
+        crypto_private_key_free(loaded);
+        cr_assert_eq(unlink(path), 0);
+    }
+}
+
+Test(sealed, the_usual_parameters_are_moderate_and_the_file_is_private)
+{
+    struct crypto_private_key *loaded;
+    struct stat status;
+    uint8_t header[HEADER_LEN];
+
+    check_ok(keys_sealed_save(path, key, &passphrase));
+    check_ok(keys_sealed_load(path, &passphrase, &loaded));
+    check_same_key(key, loaded);
+    crypto_private_key_free(loaded);
+    cr_assert_eq(stat(path, &status), 0);
+    cr_assert_eq(status.st_mode & 07777, 0600);
+    int fd = open(path, O_RDONLY);
+    cr_assert_eq(read(fd, header, sizeof(header)), HEADER_LEN);
+    close(fd);
+    cr_assert_eq(get_number(header + AT_PASSES, 4), crypto_pwhash_argon2id_OPSLIMIT_MODERATE);
+    cr_assert_eq(get_number(header + AT_MEMORY, 8), crypto_pwhash_argon2id_MEMLIMIT_MODERATE);
+}
+
+/* The rows of the table in docs/SECURITY.md: offset, length, name. */
+Test(sealed, the_layout_is_the_one_in_the_documentation)
+{
+    static const struct {
+        const char *name;
+        unsigned int offset, len;
+    } fields[] = {
+        { "magic", AT_MAGIC, 8 },   { "version", AT_VERSION, 1 }, { "kdf", AT_KDF, 1 },
+        { "cipher", AT_CIPHER, 1 }, { "zero", AT_ZERO, 1 },       { "passes", AT_PASSES, 4 },
+        { "memory", AT_MEMORY, 8 }, { "salt", AT_SALT, 16 },      { "nonce", AT_NONCE, 24 },
+    };
+    FILE *file = fopen(TESTS_DIR "/../docs/SECURITY.md", "r");
+    char line[256];
+    size_t found = 0;
+
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        unsigned int offset, len;
+        char name[32];
+        if (sscanf(line, "| %u | %u | %31s |", &offset, &len, name) != 3)
+            continue;
+        cr_assert_lt(found, sizeof(fields) / sizeof(fields[0]));
+        cr_assert_str_eq(name, fields[found].name);
+        cr_assert_eq(offset, fields[found].offset, "%s", name);
+        cr_assert_eq(len, fields[found].len, "%s", name);
+        found++;
+    }
+    fclose(file);
+    cr_assert_eq(found, sizeof(fields) / sizeof(fields[0]));
+}
+
+static size_t seal_quickly(uint8_t sealed[FILE_LEN_MAX])
+{
+    size_t len;
+
+    check_ok(seal(key, &passphrase, &quick, &quick_options, sealed, &len));
+    return len;
+}
+
+Test(sealed, a_change_to_any_bit_is_noticed)
+{
+    uint8_t sealed[FILE_LEN_MAX];
+    size_t len = seal_quickly(sealed);
+    struct crypto_private_key *loaded;
+
+    for (size_t bit = 0; bit < 8 * len; bit++) {
+        sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        check_err(unseal(ca_bytes_of(sealed, len), &passphrase, &quick, &loaded),
+                  CA_ERR_PASSPHRASE);
+        cr_assert_null(loaded);
+        sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    check_ok(unseal(ca_bytes_of(sealed, len), &passphrase, &quick, &loaded));
+    crypto_private_key_free(loaded);
+}
+
+Test(sealed, a_file_cut_short_or_longer_is_noticed)
+{
+    uint8_t sealed[FILE_LEN_MAX + 1] = { 0 };
+    size_t len = seal_quickly(sealed);
+    struct crypto_private_key *loaded;
+
+    for (size_t cut = 0; cut <= sizeof(sealed); cut++) {
+        if (cut != len)
+            check_err(unseal(ca_bytes_of(sealed, cut), &passphrase, &quick, &loaded),
+                      CA_ERR_PASSPHRASE);
+    }
+}
+
+Test(sealed, a_wrong_passphrase_gets_the_same_answer_as_an_altered_file)
+{
+    static const char *const wrong[] = { "Correct horse battery staple",
+                                         "correct horse battery stapl",
+                                         "correct horse battery staple ", "x" };
+    uint8_t sealed[FILE_LEN_MAX];
+    size_t len = seal_quickly(sealed);
+    struct crypto_private_key *loaded;
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct keys_secret other = secret_of(wrong[i]);
+        check_err(unseal(ca_bytes_of(sealed, len), &other, &quick, &loaded), CA_ERR_PASSPHRASE);
+        cr_assert_null(loaded);
+        keys_secret_wipe(&other);
+    }
+}
+
+Test(sealed, parameters_below_the_floor_or_above_the_ceiling_are_refused)
+{
+    static const struct keys_sealed_options options[] = {
+        { KEYS_SEALED_PASSES_MIN - 1, KEYS_SEALED_MEMORY_MIN },
+        { KEYS_SEALED_PASSES_MIN, KEYS_SEALED_MEMORY_MIN - 1 },
+        { 0, KEYS_SEALED_MEMORY_MIN },
+        { KEYS_SEALED_PASSES_MIN, 0 },
+        { 17, KEYS_SEALED_MEMORY_MIN },
+        { UINT32_MAX, KEYS_SEALED_MEMORY_MIN },
+        { KEYS_SEALED_PASSES_MIN, (UINT64_C(4) << 30) + 1 },
+        { KEYS_SEALED_PASSES_MIN, UINT64_MAX },
+    };
+    uint8_t sealed[FILE_LEN_MAX];
+    struct crypto_private_key *loaded;
+    size_t len;
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        check_err(keys_sealed_save_with(path, key, &passphrase, &options[i]), CA_ERR_CONFIG);
+        len = seal_quickly(sealed);
+        put_number(sealed + AT_PASSES, options[i].passes, 4);
+        put_number(sealed + AT_MEMORY, options[i].memory, 8);
+        check_err(unseal(ca_bytes_of(sealed, len), &passphrase, &limits, &loaded),
+                  CA_ERR_PASSPHRASE);
+    }
+    /* Sealed with a weak key from the start, and true to itself: refused all the same. */
+    len = seal_quickly(sealed);
+    check_err(unseal(ca_bytes_of(sealed, len), &passphrase, &limits, &loaded), CA_ERR_PASSPHRASE);
+}
+
+Test(sealed, an_empty_passphrase_is_refused)
+{
+    const struct keys_secret empty = { 0 };
+    uint8_t sealed[FILE_LEN_MAX];
+    size_t len = seal_quickly(sealed);
+    struct crypto_private_key *loaded;
+
+    check_err(keys_sealed_save_with(path, key, &empty, &floor_options), CA_ERR_FIELD_LENGTH);
+    check_err(unseal(ca_bytes_of(sealed, len), &empty, &quick, &loaded), CA_ERR_PASSPHRASE);
+}
+
+Test(sealed, two_files_of_one_key_share_no_salt_nonce_or_body)
+{
+    uint8_t one[FILE_LEN_MAX], other[FILE_LEN_MAX];
+    size_t len = seal_quickly(one);
+
+    cr_assert_eq(seal_quickly(other), len);
+    cr_assert_not(ca_bytes_equal(ca_bytes_of(one + AT_SALT, 16), ca_bytes_of(other + AT_SALT, 16)));
+    cr_assert_not(
+        ca_bytes_equal(ca_bytes_of(one + AT_NONCE, 24), ca_bytes_of(other + AT_NONCE, 24)));
+    for (size_t at = HEADER_LEN; at + 16 <= len; at += 16)
+        cr_assert_not(ca_bytes_equal(ca_bytes_of(one + at, 16), ca_bytes_of(other + at, 16)));
+}
+
+Test(sealed, a_file_that_is_there_is_not_replaced)
+{
+    struct crypto_private_key *other, *loaded;
+
+    check_ok(keys_sealed_save_with(path, key, &passphrase, &floor_options));
+    check_ok(crypto_private_key_generate(CRYPTO_KEY_P256, 0, &other));
+    check_err(keys_sealed_save_with(path, other, &passphrase, &floor_options), CA_ERR_EXISTS);
+    check_err(file_create(path, (const uint8_t *)"x", 1), CA_ERR_EXISTS); /* lost a race */
+    check_ok(keys_sealed_load(path, &passphrase, &loaded));
+    check_same_key(key, loaded);
+    crypto_private_key_free(loaded);
+    crypto_private_key_free(other);
+}
+
+Test(sealed, a_file_open_to_others_is_not_read)
+{
+    struct crypto_private_key *loaded;
+    const mode_t modes[] = { 0640, 0604, 0660, 0620, 0610, 0601, 0644 };
+
+    check_ok(keys_sealed_save_with(path, key, &passphrase, &floor_options));
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        cr_assert_eq(chmod(path, modes[i]), 0);
+        check_err(keys_sealed_load(path, &passphrase, &loaded), CA_ERR_DENIED);
+    }
+    if (geteuid() == 0) {
+        cr_assert_eq(chmod(path, 0600), 0);
+        cr_assert_eq(chown(path, 65534, 65534), 0);
+        check_err(keys_sealed_load(path, &passphrase, &loaded), CA_ERR_DENIED);
+    }
+    cr_assert_null(loaded);
+}
+
+Test(sealed, what_is_missing_or_no_file_is_told)
+{
+    struct crypto_private_key *loaded;
+    char nowhere[128];
+
+    check_err(keys_sealed_load(path, &passphrase, &loaded), CA_ERR_NOT_FOUND);
+    check_err(keys_sealed_load(folder, &passphrase, &loaded), CA_ERR_DENIED);
+    snprintf(nowhere, sizeof(nowhere), "%s/missing/ca.key", folder);
+    check_err(keys_sealed_save_with(nowhere, key, &passphrase, &floor_options), CA_ERR_NOT_FOUND);
+    check_err(keys_sealed_load(nowhere, &passphrase, &loaded), CA_ERR_NOT_FOUND);
+}

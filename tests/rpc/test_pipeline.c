@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/pipeline.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "tests/support/check.h"
+#include "tests/support/instance.h"
+
+static struct instance instance;
+
+/*
+ * The linker sends the pipeline's calls of these two through here (--wrap), so that signing and
+ * commits can be made to fail.
+ */
+static atomic_int sign_failures, commit_failures;
+static bool is_committed_all_the_same; /* a false failure: reported, but on disk */
+
+enum ca_err __real_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
+                                  enum crypto_sig sig, const struct ca_bytes *messages,
+                                  size_t count, struct crypto_signature *signatures);
+enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
+                                  enum crypto_sig sig, const struct ca_bytes *messages,
+                                  size_t count, struct crypto_signature *signatures);
+enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
+                                  enum crypto_sig sig, const struct ca_bytes *messages,
+                                  size_t count, struct crypto_signature *signatures)
+{
+    if (atomic_load(&sign_failures) > 0) {
+        atomic_fetch_sub(&sign_failures, 1);
+        return CA_ERR_SIGNATURE_WRONG;
+    }
+    return __real_keys_sign_many(signer, crypto, sig, messages, count, signatures);
+}
+
+enum ca_err __real_store_commit(struct store_batch *batch);
+enum ca_err __wrap_store_commit(struct store_batch *batch);
+enum ca_err __wrap_store_commit(struct store_batch *batch)
+{
+    if (atomic_load(&commit_failures) == 0)
+        return __real_store_commit(batch);
+    if (atomic_fetch_sub(&commit_failures, 1) > 1)
+        return __real_store_commit(batch);
+    if (is_committed_all_the_same)
+        return __real_store_commit(batch) == CA_OK ? CA_ERR_STORAGE : CA_ERR_INTERNAL;
+    store_abort(batch);
+    return CA_ERR_STORAGE;
+}
+
+static void start(void)
+{
+    instance_make(&instance, CRYPTO_KEY_P256);
+    instance_start(&instance);
+}
+
+static void stop(void)
+{
+    instance_unmake(&instance);
+}
+
+TestSuite(pipeline, .init = start, .fini = stop, .timeout = 60);
+
+static const char ID[] = "request-0000000001";
+
+static Certmill__IssueResult *only_result(const Certmill__Answer *answer)
+{
+    cr_assert(answer->status == NULL, "refused: %s", answer->status->code);
+    cr_assert(answer->method_case == CERTMILL__ANSWER__METHOD_ISSUE);
+    cr_assert(answer->issue->n_items == 1);
+    return answer->issue->items[0];
+}
+
+static const char *code_of(const Certmill__IssueResult *result)
+{
+    return result->status == NULL ? "OK" : result->status->code;
+}
+
+static Certmill__Answer *issue_one(const char *id, struct ca_bytes csr)
+{
+    Certmill__IssueItem item, *pointer = &item;
+
+    instance_item(&item, id, csr);
+    return instance_issue(&instance, &pointer, 1);
+}
+
+static void check_one(const char *id, struct ca_bytes csr, const char *code)
+{
+    Certmill__Answer *answer = issue_one(id, csr);
+
+    cr_assert_str_eq(code_of(only_result(answer)), code);
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
+static struct ca_bytes bytes_of(ProtobufCBinaryData data)
+{
+    return ca_bytes_of(data.data, data.len);
+}
+
+static struct store_info info(void)
+{
+    struct store_info now;
+
+    store_info(instance.store, &now);
+    return now;
+}
+
+Test(pipeline, a_request_becomes_a_certificate_that_its_ca_signed)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    Certmill__Answer *answer = issue_one(ID, csr);
+    Certmill__IssueResult *result = only_result(answer);
+    struct ca_refusal refusal;
+    struct x509_cert cert;
+
+    cr_assert_str_eq(code_of(result), "OK");
+    check_ok(x509_cert_parse(bytes_of(result->certificate), &cert, &refusal));
+    check_bytes(cert.serial, bytes_of(result->serial));
+    check_bytes(cert.subject.attributes[0].value, CA_BYTES("alice"));
+    cr_assert(cert.not_before_s == result->not_before && cert.not_after_s == result->not_after);
+    struct crypto_verification verification = { cert.sig, instance.cas[0].issuer.key, cert.tbs,
+                                                cert.signature, CA_OK };
+    crypto_verify_many(instance.crypto, &verification, 1);
+    check_ok(verification.result);
+    cr_assert(info().certificate_count == 1 && info().intent_count == 0);
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
+Test(pipeline, the_same_request_gets_the_same_answer_also_after_a_restart)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    Certmill__Answer *first = issue_one(ID, csr);
+    cr_assert_str_eq(code_of(only_result(first)), "OK");
+
+    for (int round = 0; round < 3; round++) {
+        Certmill__Answer *again = issue_one(ID, csr);
+        uint8_t packed[2][4096];
+        size_t len = certmill__answer__pack(first, packed[0]);
+        cr_assert(certmill__answer__pack(again, packed[1]) == len);
+        check_bytes(ca_bytes_of(packed[1], len), ca_bytes_of(packed[0], len));
+        certmill__answer__free_unpacked(again, NULL);
+        instance_stop(&instance);
+        instance_start(&instance);
+    }
+    cr_assert(info().certificate_count == 1);
+    certmill__answer__free_unpacked(first, NULL);
+}
+
+Test(pipeline, the_same_id_with_another_body_is_refused_and_audited)
+{
+    check_one(ID, instance_csr(&instance, CRYPTO_KEY_P256, "alice"), "OK");
+    struct store_info before = info();
+
+    check_one(ID, instance_csr(&instance, CRYPTO_KEY_P256, "bob"), "IDEMPOTENCY_CONFLICT");
+    cr_assert(info().certificate_count == before.certificate_count);
+    cr_assert(info().audit_sequence == before.audit_sequence + 1);
+}
+
+Test(pipeline, the_same_id_twice_in_one_message_makes_one_certificate)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    Certmill__IssueItem items[2], *pointers[2] = { &items[0], &items[1] };
+
+    instance_item(&items[0], ID, csr);
+    instance_item(&items[1], ID, csr);
+    Certmill__Answer *answer = instance_issue(&instance, pointers, 2);
+    cr_assert_str_eq(code_of(answer->issue->items[0]), "OK");
+    cr_assert_str_eq(code_of(answer->issue->items[1]), "UNKNOWN");
+    cr_assert(answer->issue->items[1]->status->retry_after_ms > 0);
+    certmill__answer__free_unpacked(answer, NULL);
+
+    check_one(ID, csr, "OK");
+    cr_assert(info().certificate_count == 1);
+}
+
+Test(pipeline, a_dry_run_shows_the_bytes_and_leaves_nothing)
+{
+    Certmill__IssueItem item, *pointer = &item;
+    struct store_info before = info();
+    struct ca_refusal refusal;
+    struct x509_cert tbs;
+
+    instance_item(&item, "", instance_csr(&instance, CRYPTO_KEY_SM2, "alice"));
+    item.dry_run = true;
+    Certmill__Answer *answer = instance_issue(&instance, &pointer, 1);
+    Certmill__IssueResult *result = only_result(answer);
+    cr_assert_str_eq(code_of(result), "OK");
+    cr_assert(result->certificate.len == 0 && result->serial.len == 0);
+    check_ok(x509_tbs_parse(bytes_of(result->tbs), &tbs, &refusal));
+    cr_assert(result->not_after == tbs.not_after_s);
+    cr_assert(info().audit_sequence == before.audit_sequence);
+    cr_assert(info().certificate_count == 0 && info().intent_count == 0);
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
+Test(pipeline, what_is_refused_is_named_and_changes_nothing)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    struct ca_bytes forged = ca_arena_copy(instance.arena, csr);
+    struct store_info before = info();
+
+    check_one("short", csr, "REQUEST_ID");
+    check_one(ID, CA_BYTES("not a request"), "CSR_PARSE");
+    ((uint8_t *)(uintptr_t)forged.data)[forged.len - 5] ^= 1;
+    check_one(ID, forged, "CSR_SIG");
+    check_one(ID, instance_csr(&instance, CRYPTO_KEY_P384, "alice"), "KEY_TYPE");
+
+    Certmill__IssueItem items[4], *pointers[4] = { &items[0], &items[1], &items[2], &items[3] };
+    Certmill__Value value, *values = &value;
+    certmill__value__init(&value);
+    value.name = rpc_text("telephone");
+    value.value = rpc_binary(CA_BYTES("1"));
+    for (size_t i = 0; i < 4; i++)
+        instance_item(&items[i], ID, csr);
+    items[0].profile = rpc_text("other");
+    items[1].ca = rpc_text("other");
+    items[2].term = 13;
+    items[3].n_values = 1;
+    items[3].values = &values;
+    Certmill__Answer *answer = instance_issue(&instance, pointers, 4);
+    cr_assert_str_eq(code_of(answer->issue->items[0]), "PROFILE_UNKNOWN");
+    cr_assert_str_eq(code_of(answer->issue->items[1]), "CA_UNKNOWN");
+    cr_assert_str_eq(code_of(answer->issue->items[2]), "TERM");
+    cr_assert_str_eq(code_of(answer->issue->items[3]), "FIELD_NOT_ALLOWED");
+    for (size_t i = 0; i < 4; i++)
+        cr_assert(answer->issue->items[i]->status->field[0] != '\0');
+    certmill__answer__free_unpacked(answer, NULL);
+
+    cr_assert(info().certificate_count == 0 && info().intent_count == 0);
+    cr_assert(info().audit_sequence == before.audit_sequence);
+    check_one(ID, csr, "OK");
+}
+
+Test(pipeline, the_key_of_a_ca_is_refused)
+{
+    const struct rpc_ca *ca = &instance.cas[1];
+    struct x509_attribute subject = { x509_attribute_type_by_name("CN")->oid, DER_UTF8_STRING,
+                                      CA_BYTES("alice") };
+    uint8_t buffer[2048], info_buffer[1024];
+    struct crypto_signature signature;
+    struct der_writer writer;
+
+    der_writer_init(&writer, info_buffer, sizeof(info_buffer));
+    x509_csr_info_write(&writer, &subject, 1, ca->issuer.key, NULL, 0);
+    struct ca_bytes csr_info = der_writer_bytes(&writer);
+    check_ok(keys_sign_many(ca->signer, instance.crypto, ca->issuer.sig, &csr_info, 1, &signature));
+    der_writer_init(&writer, buffer, sizeof(buffer));
+    x509_signed_write(&writer, csr_info, ca->issuer.sig,
+                      ca_bytes_of(signature.bytes, signature.len));
+
+    check_one(ID, der_writer_bytes(&writer), "KEY_OF_CA");
+}
+
+Test(pipeline, callers_with_many_items_at_once_are_all_answered)
+{
+    enum { CALLERS = 12, ITEMS = 100 };
+    static char ids[CALLERS][ITEMS][32];
+    static Certmill__IssueItem items[CALLERS][ITEMS], *pointers[CALLERS][ITEMS];
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    struct asker *askers[CALLERS];
+
+    for (size_t caller = 0; caller < CALLERS; caller++) {
+        Certmill__Request request = CERTMILL__REQUEST__INIT;
+        Certmill__IssueRequest issue = CERTMILL__ISSUE_REQUEST__INIT;
+        for (size_t i = 0; i < ITEMS; i++) {
+            snprintf(ids[caller][i], sizeof(ids[caller][i]), "request-%08zu-%08zu", caller, i);
+            instance_item(&items[caller][i], ids[caller][i], csr);
+            items[caller][i].ca = rpc_text(i % 2 == 0 ? "root" : "second");
+            pointers[caller][i] = &items[caller][i];
+        }
+        issue.n_items = ITEMS;
+        issue.items = pointers[caller];
+        request.version = RPC_VERSION;
+        request.method_case = CERTMILL__REQUEST__METHOD_ISSUE;
+        request.issue = &issue;
+        askers[caller] = instance_ask_begin(&instance, &request);
+    }
+    for (size_t caller = 0; caller < CALLERS; caller++) {
+        Certmill__Answer *answer = instance_ask_end(askers[caller]);
+        for (size_t i = 0; i < ITEMS; i++)
+            cr_assert_str_eq(code_of(answer->issue->items[i]), "OK");
+        certmill__answer__free_unpacked(answer, NULL);
+    }
+    cr_assert(info().certificate_count == CALLERS * ITEMS && info().intent_count == 0);
+}
+
+Test(pipeline, more_than_the_queue_holds_is_busy)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    Certmill__IssueItem items[3], *pointers[3] = { &items[0], &items[1], &items[2] };
+
+    instance_stop(&instance);
+    instance.config.limits.queue_items_max = 2;
+    instance_start(&instance);
+    for (size_t i = 0; i < 3; i++)
+        instance_item(&items[i], ID, csr);
+    Certmill__Answer *answer = instance_issue(&instance, pointers, 3);
+    cr_assert_str_eq(answer->status->code, "BUSY");
+    cr_assert(answer->status->retry_after_ms > 0);
+    certmill__answer__free_unpacked(answer, NULL);
+    check_one(ID, csr, "OK");
+}
+
+Test(pipeline, a_drained_one_takes_no_more)
+{
+    rpc_pipeline_drain(instance.pipeline);
+    Certmill__Answer *answer = issue_one(ID, instance_csr(&instance, CRYPTO_KEY_P256, "alice"));
+    cr_assert_str_eq(answer->status->code, "STOPPING");
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
+Test(pipeline, a_clock_that_went_back_stops_issuing)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    instance_stop(&instance);
+    instance.wall_us = 1893456000000000; /* 2030 */
+    instance.monotonic_us = 1000000;
+    instance_start(&instance);
+    check_one("request-before-the-jump", csr, "OK");
+
+    instance.wall_us -= 3600000000;
+    check_one("request-after-the-jump", csr, "CLOCK");
+    instance_stop(&instance);
+    instance_start(&instance);
+    check_one("request-after-restart", csr, "CLOCK");
+    cr_assert(info().certificate_count == 1 && info().intent_count == 0);
+}
+
+Test(pipeline, a_failed_signature_leaves_an_intent_that_asking_again_resolves)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    struct store_view *view;
+    struct store_intent intent;
+    size_t count;
+
+    atomic_store(&sign_failures, 1);
+    check_one(ID, csr, "UNKNOWN");
+    cr_assert(info().certificate_count == 0 && info().intent_count == 1);
+    check_ok(store_view_open(instance.store, &view));
+    check_ok(store_find_intents(view, 0, &intent, 1, &count));
+    cr_assert(count == 1);
+    store_view_close(view);
+    check_one(ID, instance_csr(&instance, CRYPTO_KEY_P256, "bob"), "IDEMPOTENCY_CONFLICT");
+
+    instance_stop(&instance);
+    instance_start(&instance);
+    Certmill__Answer *answer = issue_one(ID, csr);
+    cr_assert_str_eq(code_of(only_result(answer)), "OK");
+    check_bytes(bytes_of(only_result(answer)->serial), ca_serial_bytes(&intent.serial));
+    cr_assert(info().certificate_count == 1 && info().intent_count == 0);
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
+Test(pipeline, an_intent_of_another_profile_is_not_signed)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+
+    atomic_store(&sign_failures, 1);
+    check_one(ID, csr, "UNKNOWN");
+    instance_stop(&instance);
+    instance.profiles[0].rules.terms[0] = 24;
+    instance_start(&instance);
+    check_one(ID, csr, "INTENT_CHANGED");
+    cr_assert(info().certificate_count == 0 && info().intent_count == 1);
+}
+
+/* Commit 1 holds the intent, commit 2 the certificate. */
+static void fail_commit_and_ask_again(int which, bool is_on_disk)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+
+    is_committed_all_the_same = is_on_disk;
+    atomic_store(&commit_failures, which);
+    check_one(ID, csr, "UNKNOWN");
+    check_one("request-after-the-failure", csr, "STORAGE");
+
+    instance_stop(&instance);
+    instance_start(&instance);
+    check_one(ID, csr, "OK");
+    cr_assert(info().certificate_count == 1 && info().intent_count == 0);
+}
+
+Test(pipeline, a_failed_first_commit_is_unknown_until_asked_again)
+{
+    fail_commit_and_ask_again(1, false);
+}
+
+Test(pipeline, a_failed_second_commit_is_unknown_until_asked_again)
+{
+    fail_commit_and_ask_again(2, false);
+}
+
+Test(pipeline, a_first_commit_that_only_seemed_to_fail_is_resolved)
+{
+    fail_commit_and_ask_again(1, true);
+}
+
+Test(pipeline, a_second_commit_that_only_seemed_to_fail_is_resolved)
+{
+    fail_commit_and_ask_again(2, true);
+}

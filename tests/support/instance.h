@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instance: a CA in a temporary directory, and callers that ask its pipeline without a network. */
+#pragma once
+
+#include "ca/base/arena.h"
+#include "rpc/pipeline.h"
+
+enum { INSTANCE_CAS = 2 };
+
+struct instance {
+    char dir[64];
+    struct ca_arena *arena; /* what the tests borrow from */
+    struct store_options store_options;
+    struct store *store;
+    struct rpc_ca cas[INSTANCE_CAS];
+    struct rpc_profile profiles[1];
+    struct rpc_config config;
+    struct rpc_pipeline *pipeline;
+    struct crypto *crypto;
+    uint64_t wall_us, monotonic_us; /* its clocks; 0: the system's */
+};
+
+/* CAs "root" (of the given type) and "second" (P-256), profile "test": CN required from the request
+ * or caller, O optional. Not started: config may still be changed. */
+void instance_make(struct instance *instance, enum crypto_key_type type);
+void instance_start(struct instance *instance);
+/* Stops the pipeline and closes the store; instance_start() opens both again. */
+void instance_stop(struct instance *instance);
+void instance_unmake(struct instance *instance);
+
+/* A request of its own new key, with this CN. Lives in the instance's arena. */
+struct ca_bytes instance_csr(struct instance *instance, enum crypto_key_type type, const char *cn);
+
+/* An item asking for "test"; request_id and csr are borrowed. */
+void instance_item(Certmill__IssueItem *item, const char *request_id, struct ca_bytes csr);
+
+/* Asks and waits. Free the answer with certmill__answer__free_unpacked(). */
+Certmill__Answer *instance_ask(struct instance *instance, const Certmill__Request *request);
+/* Asks for these items in one message. */
+Certmill__Answer *instance_issue(struct instance *instance, Certmill__IssueItem **items,
+                                 size_t count);
+
+/* Several calls at once: start, then wait for all. */
+struct asker;
+struct asker *instance_ask_begin(struct instance *instance, const Certmill__Request *request);
+Certmill__Answer *instance_ask_end(struct asker *asker);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/check.h"
+#include "tools/config.h"
+#include "tools/config_profile.h"
+#include "tools/file.h"
+#include "tools/instance.h"
+
+/*
+ * tests/vectors/config_refusals.txt and profile_refusals.txt: cases divided by lines "====".
+ * First the message, without the file: "LINE: text"; then a line "----"; then the file.
+ */
+
+static char dir[64];
+static struct ca_arena *arena;
+
+static void put(const char *name, struct ca_bytes text)
+{
+    char path[160];
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    check_ok(file_save(path, text, 0644, true));
+}
+
+/* An instance to try configurations in: a self-signed P-256 root and the profiles shipped. */
+static void open_instance(void)
+{
+    struct keys_secret passphrase;
+    struct instance_plan plan = { .path = dir,
+                                  .ca_count = 2,
+                                  .years = 1,
+                                  .instance = 1,
+                                  .now_us = 1795000000000000,
+                                  .passphrase = &passphrase };
+
+    check_ok(keys_harden_process());
+    check_ok(ca_arena_new(1 << 16, 16 << 20, &arena));
+    snprintf(dir, sizeof(dir), "/tmp/certmill-config.XXXXXX");
+    cr_assert(mkdtemp(dir) != NULL);
+    cr_assert(instance_ca_parse("main=p256", &plan.cas[0]));
+    cr_assert(instance_ca_parse("other=ed25519", &plan.cas[1]));
+    check_ok(keys_secret_new(8, &passphrase));
+    check_ok(instance_create(&plan));
+    keys_secret_wipe(&passphrase);
+}
+
+static void close_instance(void)
+{
+    file_drop_tree(dir);
+    ca_arena_free(arena);
+}
+
+TestSuite(config, .init = open_instance, .fini = close_instance, .timeout = 60);
+
+/* What config_load says about certmill.conf, with the folder taken off. */
+static enum ca_err load(char **said_out)
+{
+    struct config *config;
+    size_t len;
+    char path[160], *said;
+    FILE *talk = open_memstream(&said, &len);
+
+    snprintf(path, sizeof(path), "%s/certmill.conf", dir);
+    enum ca_err err = config_load(path, talk, &config);
+    config_free(config);
+    fclose(talk);
+    *said_out = said;
+    return err;
+}
+
+/* Without the folder and the newline. */
+static const char *strip(char *said)
+{
+    size_t len = strlen(dir);
+
+    said[strcspn(said, "\n")] = '\0';
+    return strncmp(said, dir, len) == 0 ? said + len + 1 : said;
+}
+
+struct refusal_case {
+    struct ca_bytes message, text;
+};
+
+/* The next case; false at the end. */
+static bool next_case(char **at, struct refusal_case *out)
+{
+    if (*at == NULL || **at == '\0')
+        return false;
+    char *middle = strstr(*at, "\n----\n"), *end = strstr(*at, "\n====\n");
+    cr_assert(middle != NULL && (end == NULL || middle < end), "a case without ----");
+    out->message = ca_bytes_of(*at, (size_t)(middle - *at));
+    middle += strlen("\n----\n");
+    out->text =
+        end == NULL ? ca_bytes_of_text(middle) : ca_bytes_of(middle, (size_t)(end + 1 - middle));
+    *at = end == NULL ? NULL : end + strlen("\n====\n");
+    return true;
+}
+
+static char *load_cases(const char *name)
+{
+    char path[256];
+    uint8_t *data;
+    size_t len;
+
+    snprintf(path, sizeof(path), "%s/vectors/%s", TESTS_DIR, name);
+    check_ok(file_load(path, 1 << 20, &data, &len));
+    return (char *)data;
+}
+
+Test(config, what_is_wrong_is_refused_with_file_and_line)
+{
+    char *cases = load_cases("config_refusals.txt"), *at = cases;
+    struct refusal_case refusal;
+    size_t count = 0;
+
+    put("blocked.txt", CA_BYTES("# one\n00\n"));
+    for (; next_case(&at, &refusal); count++) {
+        char want[512], *said;
+        put("certmill.conf", refusal.text);
+        snprintf(want, sizeof(want), "%.*s", (int)refusal.message.len,
+                 (const char *)refusal.message.data);
+        enum ca_err err = load(&said);
+        cr_assert(err == CA_ERR_CONFIG, "not refused: %s", want);
+        cr_assert_str_eq(strip(said), want);
+        free(said);
+    }
+    cr_assert(count > 30);
+    free(cases);
+}
+
+Test(config, a_profile_that_is_wrong_is_refused_with_file_and_line)
+{
+    char *cases = load_cases("profile_refusals.txt"), *at = cases;
+    struct refusal_case refusal;
+    size_t count = 0;
+
+    for (; next_case(&at, &refusal); count++) {
+        struct config_pattern *patterns = NULL;
+        struct rules_profile profile;
+        char want[512], *said;
+        size_t len;
+        FILE *talk = open_memstream(&said, &len);
+        struct config_source source = { "profile", refusal.text, arena, talk };
+        snprintf(want, sizeof(want), "profile%s%.*s", refusal.message.data[0] == ':' ? "" : ":",
+                 (int)refusal.message.len, (const char *)refusal.message.data);
+        enum ca_err err = config_profile_parse(&source, &profile, &patterns);
+        fclose(talk);
+        config_patterns_free(patterns);
+        cr_assert(err == CA_ERR_CONFIG, "not refused: %s", want);
+        said[strcspn(said, "\n")] = '\0';
+        cr_assert_str_eq(said, want);
+        free(said);
+        ca_arena_reset(arena);
+    }
+    cr_assert(count > 30);
+    free(cases);
+}
+
+Test(config, the_first_configuration_is_as_reviewed_and_loads)
+{
+    char path[256], *said;
+    uint8_t *want, *got;
+    size_t want_len, got_len;
+
+    check_ok(load(&said));
+    cr_assert_str_eq(said, "");
+    free(said);
+    snprintf(path, sizeof(path), "%s/certmill.conf", dir);
+    check_ok(file_load(path, 1 << 20, &got, &got_len));
+    snprintf(path, sizeof(path), "%s/vectors/certmill.conf", TESTS_DIR);
+    check_ok(file_load(path, 1 << 20, &want, &want_len));
+    check_bytes(ca_bytes_of(got, got_len), ca_bytes_of(want, want_len));
+    free(got);
+    free(want);
+}
+
+Test(config, every_default_shown_in_the_first_configuration_is_a_good_setting)
+{
+    char path[256], *said;
+    uint8_t *data;
+    size_t len;
+
+    snprintf(path, sizeof(path), "%s/certmill.conf", dir);
+    check_ok(file_load(path, 1 << 20, &data, &len));
+    /* "# name = value;" to "name = value;", but not where the value is empty. */
+    for (char *line = (char *)data; line != NULL && *line != '\0';) {
+        char *end = strchr(line, '\n'), *hash = line + strspn(line, " ");
+        size_t line_len = end == NULL ? strlen(line) : (size_t)(end - line);
+        bool is_setting = *hash == '#' && line[line_len - 1] == ';';
+        if (is_setting && strncmp(line + line_len - 3, "\"\";", 3) != 0 &&
+            strncmp(line + line_len - 4, "[ ];", 4) != 0)
+            *hash = ' ';
+        line = end == NULL ? NULL : end + 1;
+    }
+    put("certmill.conf", ca_bytes_of(data, len));
+    free(data);
+    enum ca_err err = load(&said);
+    cr_assert(err == CA_OK, "%s", said);
+    free(said);
+}
+
+Test(config, the_reference_in_docs_is_what_the_daemon_prints)
+{
+    char *said;
+    uint8_t *want;
+    size_t len, want_len;
+    FILE *to = open_memstream(&said, &len);
+
+    config_print_reference(to);
+    fclose(to);
+    check_ok(file_load(TESTS_DIR "/../docs/CONFIG.md", 1 << 20, &want, &want_len));
+    cr_assert_str_eq(said, (char *)want);
+    free(said);
+    free(want);
+}
+
+/* The identity of a profile with that text behind its name. */
+static void profile_id(const char *text, uint8_t id[RULES_PROFILE_ID_LEN])
+{
+    struct config_pattern *patterns = NULL;
+    struct rules_profile profile;
+    struct config_source source = { "profile", ca_bytes_of_text(text), arena, stderr };
+
+    check_ok(config_profile_parse(&source, &profile, &patterns));
+    config_patterns_free(patterns);
+    for (size_t i = 0; i < RULES_PROFILE_ID_LEN; i++)
+        id[i] = profile.id[i];
+}
+
+#define MINIMAL                                       \
+    "name = \"x\"; keys = ( { type = \"p256\"; } ); " \
+    "attributes = ( { name = \"CN\"; } ); "           \
+    "key_usage = [ \"digitalSignature\" ]; validity = { days = [ 1 ]; };"
+
+Test(config, a_profile_is_identified_by_what_it_says_not_by_how_it_is_written)
+{
+    uint8_t one[RULES_PROFILE_ID_LEN], other[RULES_PROFILE_ID_LEN];
+
+    profile_id(MINIMAL, one);
+    profile_id("# a comment\n" MINIMAL " key_usage_critical = true;\n", other);
+    check_bytes(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one)));
+    profile_id(MINIMAL " key_usage_critical = false;", other);
+    cr_assert(!ca_bytes_equal(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one))));
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* certmilld: the daemon. Configuration, keys and store in; a server until SIGTERM. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "ca/base/text.h"
+#include "rpc/log.h"
+#include "rpc/server.h"
+#include "tools/config.h"
+#include "tools/passphrase.h"
+
+enum {
+    EXIT_USAGE = 2,     /* the command line or the configuration is wrong */
+    OPEN_FILES = 65536, /* one for each connection */
+    STOP_MAX_S = 5,     /* after everything is answered */
+};
+
+enum option_id {
+    OPTION_CONFIG = 1,
+    OPTION_CHECK,
+    OPTION_PASSPHRASE_FILE,
+    OPTION_PASSPHRASE_FD,
+    OPTION_READY_FD,
+    OPTION_HELP_CONFIG,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+struct arguments {
+    const char *config_path;
+    bool is_check;
+    struct passphrase_source passphrase;
+    int ready_fd; /* below 0: none */
+};
+
+struct daemon {
+    struct config *config;
+    struct store *store;
+    struct rpc_server *server;
+    sigset_t stop_signals;
+};
+
+/* ---- command line */
+
+static void usage(FILE *to)
+{
+    fputs("usage: certmilld --config FILE [OPTION...]\n\n"
+          "  --config FILE            certmill.conf of the instance\n"
+          "  --check                  check configuration and certificates, then exit\n"
+          "  --passphrase-file FILE   file with the passphrase of the CA keys\n"
+          "  --passphrase-fd N        descriptor to read the passphrase from\n"
+          "  --ready-fd N             write a newline there and close it when ready\n"
+          "  --help-config            the reference of all settings\n"
+          "  --help\n"
+          "  --version\n\n"
+          "Without a file or descriptor the passphrase is asked for on the terminal.\n"
+          "SIGTERM or SIGINT: finish what is in the engine, answer it, exit 0.\n",
+          to);
+}
+
+static bool parse_fd(const char *text, int *fd_out)
+{
+    uint64_t number;
+
+    if (!ca_text_to_number(text, 0, 1 << 20, &number))
+        return false;
+    *fd_out = (int)number;
+    return true;
+}
+
+/* False when the program is to end with *exit_out. */
+static bool parse_arguments(int argc, char **argv, struct arguments *arguments, int *exit_out)
+{
+    static const struct option options[] = {
+        { "config", required_argument, NULL, OPTION_CONFIG },
+        { "check", no_argument, NULL, OPTION_CHECK },
+        { "passphrase-file", required_argument, NULL, OPTION_PASSPHRASE_FILE },
+        { "passphrase-fd", required_argument, NULL, OPTION_PASSPHRASE_FD },
+        { "ready-fd", required_argument, NULL, OPTION_READY_FD },
+        { "help-config", no_argument, NULL, OPTION_HELP_CONFIG },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { "version", no_argument, NULL, OPTION_VERSION },
+        { 0 },
+    };
+    bool is_good = true;
+
+    *arguments = (struct arguments){ .passphrase.fd = -1, .ready_fd = -1 };
+    *exit_out = EXIT_SUCCESS;
+    for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch ((enum option_id)opt) {
+        case OPTION_CONFIG: arguments->config_path = optarg; break;
+        case OPTION_CHECK: arguments->is_check = true; break;
+        case OPTION_PASSPHRASE_FILE: arguments->passphrase.file = optarg; break;
+        case OPTION_PASSPHRASE_FD:
+            is_good = is_good && parse_fd(optarg, &arguments->passphrase.fd);
+            break;
+        case OPTION_READY_FD: is_good = is_good && parse_fd(optarg, &arguments->ready_fd); break;
+        case OPTION_HELP_CONFIG: config_print_reference(stdout); return false;
+        case OPTION_HELP: usage(stdout); return false;
+        case OPTION_VERSION: printf("certmilld %s\n", CERTMILL_VERSION); return false;
+        default: is_good = false; break;
+        }
+    }
+    if (is_good && optind == argc && arguments->config_path != NULL &&
+        (arguments->passphrase.file == NULL || arguments->passphrase.fd < 0))
+        return true;
+    usage(stderr);
+    *exit_out = EXIT_USAGE;
+    return false;
+}
+
+/* ---- start */
+
+/* Signals are waited for by the main thread: blocked before the server starts its own. */
+static void prepare_process(struct daemon *daemon)
+{
+    struct rlimit files;
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a full file is an error of the write, not the end */
+    sigemptyset(&daemon->stop_signals);
+    sigaddset(&daemon->stop_signals, SIGTERM);
+    sigaddset(&daemon->stop_signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &daemon->stop_signals, NULL);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < OPEN_FILES) {
+        files.rlim_cur = files.rlim_max < OPEN_FILES ? files.rlim_max : OPEN_FILES;
+        if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+            log_warn("few open files", "limit=%" PRIu64, (uint64_t)files.rlim_cur);
+    }
+}
+
+static enum ca_err open_store(struct daemon *daemon)
+{
+    const char *path = daemon->config->data_path;
+    enum ca_err err = store_open(path, &daemon->config->store, &daemon->store);
+
+    if (err == CA_ERR_IN_USE)
+        fprintf(stderr, "certmilld: %s is in use by another certmilld\n", path);
+    else if (err != CA_OK)
+        fprintf(stderr, "certmilld: %s: %s\n", path, ca_err_text(err));
+    return err;
+}
+
+static bool keys_are_equal(const struct crypto_public_key *a, const struct crypto_public_key *b)
+{
+    return a->type == b->type && ca_bytes_equal(a->point, b->point) &&
+           ca_bytes_equal(a->modulus, b->modulus) && ca_bytes_equal(a->exponent, b->exponent);
+}
+
+static enum ca_err unseal(const struct config *config, size_t index,
+                          const struct keys_secret *passphrase)
+{
+    const char *path = config->keys[index].path;
+    struct rpc_ca *ca = &config->cas[index];
+    struct keys_signer_options options = { .is_unchecked = !config->is_self_checked &&
+                                                           ca->issuer.key->type != CRYPTO_KEY_RSA };
+    struct crypto_private_key *key = NULL;
+
+    enum ca_err err = keys_sealed_load(path, passphrase, &key);
+    if (err != CA_OK) {
+        fprintf(stderr, "certmilld: %s: %s\n", path, ca_err_text(err));
+        return err;
+    }
+    if (!keys_are_equal(crypto_private_key_public(key), ca->issuer.key)) {
+        fprintf(stderr, "certmilld: %s: not the key of the certificate of CA %s\n", path,
+                ca->issuer.name);
+        crypto_private_key_free(key);
+        return CA_ERR_KEY_UNUSABLE;
+    }
+    err = keys_signer_open_soft(key, &options, &ca->signer);
+    if (err != CA_OK)
+        fprintf(stderr, "certmilld: %s: %s\n", path, ca_err_text(err));
+    return err;
+}
+
+static enum ca_err open_token(const struct config *config, size_t index)
+{
+    const struct keys_pkcs11_options *token = &config->keys[index].token;
+    struct rpc_ca *ca = &config->cas[index];
+    struct ca_refusal refusal;
+
+    enum ca_err err = keys_signer_open_pkcs11(token, ca->issuer.key, &refusal, &ca->signer);
+    if (err != CA_OK)
+        fprintf(stderr, "certmilld: CA %s: %s: %s (%s)\n", ca->issuer.name, refusal.field,
+                refusal.rule, ca_err_text(err));
+    return err;
+}
+
+/* The passphrase is asked for only where a key is sealed with it. */
+static enum ca_err open_keys(const struct config *config, const struct passphrase_source *source)
+{
+    struct keys_secret passphrase = { 0 };
+    enum ca_err err = CA_OK;
+
+    for (size_t i = 0; err == CA_OK && i < config->rpc.ca_count; i++) {
+        if (config->keys[i].path == NULL) {
+            err = open_token(config, i);
+            continue;
+        }
+        if (passphrase.data == NULL)
+            err = passphrase_read(source, false, &passphrase);
+        if (err == CA_OK)
+            err = unseal(config, i, &passphrase);
+    }
+    keys_secret_wipe(&passphrase);
+    return err;
+}
+
+static enum ca_err start(struct daemon *daemon, const struct arguments *arguments)
+{
+    enum ca_err err;
+
+    if ((err = open_store(daemon)) != CA_OK)
+        return err;
+    if ((err = open_keys(daemon->config, &arguments->passphrase)) != CA_OK)
+        return err;
+    err = rpc_server_open(&daemon->config->rpc, daemon->store, &daemon->server);
+    if (err != CA_OK)
+        fprintf(stderr, "certmilld: cannot serve: %s\n", ca_err_text(err));
+    return err;
+}
+
+/* ---- run and stop */
+
+static void say_ready(const struct daemon *daemon, int ready_fd)
+{
+    const struct rpc_config *rpc = &daemon->config->rpc;
+    struct store_info info;
+
+    store_info(daemon->store, &info);
+    fprintf(stderr, "certmilld ready: %s", rpc->listens[0].url);
+    for (size_t i = 1; i < rpc->listen_count; i++)
+        fprintf(stderr, " %s", rpc->listens[i].url);
+    fprintf(stderr, ", %zu CAs, %zu profiles, %" PRIu64 " certificates\n", rpc->ca_count,
+            rpc->profile_count, info.certificate_count);
+    if (ready_fd < 0)
+        return;
+    if (write(ready_fd, "\n", 1) != 1)
+        log_warn("nobody waits for readiness", "fd=%d error=%s", ready_fd, strerror(errno));
+    close(ready_fd);
+}
+
+static void leave(int signal_number)
+{
+    (void)signal_number;
+    _exit(EXIT_SUCCESS);
+}
+
+static void serve(struct daemon *daemon)
+{
+    int signal_number;
+
+    while (sigwait(&daemon->stop_signals, &signal_number) != 0)
+        continue;
+    log_info("stopping", "signal=%s", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
+    rpc_server_drain(daemon->server);
+    /*
+     * All that was taken is on disk and answered. nng 1.5 waits for ever for a peer that never
+     * finishes its greeting: the rest of the way out has its time, too.
+     */
+    signal(SIGALRM, leave);
+    alarm(STOP_MAX_S);
+}
+
+static void stop(struct daemon *daemon)
+{
+    rpc_server_close(daemon->server);
+    if (daemon->config != NULL) {
+        for (size_t i = 0; i < daemon->config->rpc.ca_count; i++)
+            keys_signer_close(daemon->config->cas[i].signer);
+    }
+    store_close(daemon->store);
+    config_free(daemon->config);
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments;
+    struct daemon daemon = { 0 };
+    int exit_code;
+
+    if (!parse_arguments(argc, argv, &arguments, &exit_code))
+        return exit_code;
+    if (keys_harden_process() != CA_OK) {
+        fputs("certmilld: memory for keys cannot be protected\n", stderr);
+        return EXIT_FAILURE;
+    }
+    if (config_load(arguments.config_path, stderr, &daemon.config) != CA_OK)
+        return EXIT_USAGE;
+    if (arguments.is_check) {
+        printf("%s: good\n", arguments.config_path);
+        config_free(daemon.config);
+        return EXIT_SUCCESS;
+    }
+    prepare_process(&daemon);
+    enum ca_err err = start(&daemon, &arguments);
+    if (err == CA_OK) {
+        say_ready(&daemon, arguments.ready_fd);
+        serve(&daemon);
+    }
+    stop(&daemon);
+    return err == CA_OK ? EXIT_SUCCESS : err == CA_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILURE;
+}

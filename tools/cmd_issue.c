@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ca/base/text.h"
+#include "ca/crypto/crypto.h"
+#include "ca/der/reader.h"
+#include "tools/command.h"
+#include "tools/file.h"
+#include "tools/pem.h"
+
+enum {
+    ISSUE_BATCH_MAX = 64,               /* requests in one message */
+    ISSUE_BATCH_OCTETS_MAX = 512 << 10, /* half of what a daemon takes by default */
+    ISSUE_TRY_MAX = 20,
+    ISSUE_WAIT_MIN_MS = 50,
+    ISSUE_WAIT_MAX_MS = 5000,
+    ISSUE_RANDOM_ID_LEN = 16,
+    ISSUE_PROGRESS_MIN = 2 * ISSUE_BATCH_MAX,
+};
+
+enum issue_option {
+    ISSUE_PROFILE,
+    ISSUE_CA,
+    ISSUE_VALUE,
+    ISSUE_DNS,
+    ISSUE_IP,
+    ISSUE_EMAIL,
+    ISSUE_URI,
+    ISSUE_TERM,
+    ISSUE_REQUEST_ID,
+    ISSUE_DRY_RUN,
+    ISSUE_OUT,
+};
+
+static const struct command_option OPTIONS[] = {
+    [ISSUE_PROFILE] = { "profile", "NAME", "what kind of certificate; must be given" },
+    [ISSUE_CA] = { "ca", "NAME", "who issues (default: the profile's CA)" },
+    [ISSUE_VALUE] = { "value", "NAME=VALUE", "a value the profile takes from the caller" },
+    [ISSUE_DNS] = { "dns", "NAME", "an alternative name; each of these may be repeated" },
+    [ISSUE_IP] = { "ip", "ADDRESS", "an IPv4 or IPv6 address" },
+    [ISSUE_EMAIL] = { "email", "ADDRESS", "an e-mail address" },
+    [ISSUE_URI] = { "uri", "URI", "a URI" },
+    [ISSUE_TERM] = { "term", "N", "months, or seconds where the profile counts so" },
+    [ISSUE_REQUEST_ID] = { "request-id", "ID", "16 to 64 characters; the same ID: same answer" },
+    [ISSUE_DRY_RUN] = { "dry-run", NULL, "check only: sign nothing, keep nothing" },
+    [ISSUE_OUT] = { "out", "FILE", "write certificates there, not to standard output", 'o' },
+};
+
+/* One request on its way to a certificate. */
+struct task {
+    const char *path;
+    struct ca_bytes csr; /* DER */
+    char request_id[CA_REQUEST_ID_LEN_MAX + 1];
+    Certmill__IssueResult *result; /* NULL: not answered, or to be asked again */
+};
+
+struct issue {
+    const char *profile, *ca, *request_id, *out;
+    uint32_t term;
+    bool is_dry_run;
+    Certmill__Value values[CA_ATTRIBUTE_COUNT_MAX];
+    Certmill__Value *value_list[CA_ATTRIBUTE_COUNT_MAX];
+    size_t value_count;
+    Certmill__AltName names[CA_SAN_COUNT_MAX];
+    Certmill__AltName *name_list[CA_SAN_COUNT_MAX];
+    size_t name_count;
+    struct ca_arena *arena;
+
+    struct rpc_client *client;
+    struct task *tasks;
+    size_t task_count, refused, unanswered;
+    char base_id[CA_REQUEST_ID_LEN_MAX + 1];
+    FILE *to; /* the data */
+    struct json json;
+    bool is_json;
+};
+
+/* ---- what is asked for */
+
+static bool take_value(struct issue *issue, const char *text)
+{
+    const char *equals = strchr(text, '=');
+
+    if (equals == NULL || equals == text || issue->value_count == CA_ATTRIBUTE_COUNT_MAX) {
+        command_wrong("--value takes NAME=VALUE, at most %d times", CA_ATTRIBUTE_COUNT_MAX);
+        return false;
+    }
+    struct ca_bytes name = ca_bytes_of(text, (size_t)(equals - text));
+    Certmill__Value *value = &issue->values[issue->value_count];
+    certmill__value__init(value);
+    value->name = (char *)(uintptr_t)ca_arena_copy(issue->arena, name).data;
+    value->value = command_lend(ca_bytes_of_text(equals + 1));
+    issue->value_list[issue->value_count++] = value;
+    return value->name != NULL;
+}
+
+static bool take_ip(struct issue *issue, const char *text, ProtobufCBinaryData *data_out)
+{
+    uint8_t address[16];
+    size_t len = inet_pton(AF_INET, text, address) == 1    ? 4
+                 : inet_pton(AF_INET6, text, address) == 1 ? 16
+                                                           : 0;
+
+    if (len == 0) {
+        command_wrong("--ip takes an address: %s", text);
+        return false;
+    }
+    *data_out = command_lend(ca_arena_copy(issue->arena, ca_bytes_of(address, len)));
+    return data_out->data != NULL;
+}
+
+static bool take_name(struct issue *issue, enum issue_option option, const char *text)
+{
+    if (issue->name_count == CA_SAN_COUNT_MAX) {
+        command_wrong("at most %d alternative names", CA_SAN_COUNT_MAX);
+        return false;
+    }
+    Certmill__AltName *name = &issue->names[issue->name_count];
+    ProtobufCBinaryData data = command_lend(ca_bytes_of_text(text));
+    certmill__alt_name__init(name);
+    switch (option) {
+    case ISSUE_DNS:
+        name->name_case = CERTMILL__ALT_NAME__NAME_DNS;
+        name->dns = data;
+        break;
+    case ISSUE_IP:
+        name->name_case = CERTMILL__ALT_NAME__NAME_IP;
+        if (!take_ip(issue, text, &name->ip))
+            return false;
+        break;
+    case ISSUE_EMAIL:
+        name->name_case = CERTMILL__ALT_NAME__NAME_EMAIL;
+        name->email = data;
+        break;
+    default:
+        name->name_case = CERTMILL__ALT_NAME__NAME_URI;
+        name->uri = data;
+        break;
+    }
+    issue->name_list[issue->name_count++] = name;
+    return true;
+}
+
+static bool take(void *arg, size_t option, const char *value)
+{
+    struct issue *issue = arg;
+    uint64_t number;
+
+    switch ((enum issue_option)option) {
+    case ISSUE_PROFILE: issue->profile = value; return true;
+    case ISSUE_CA: issue->ca = value; return true;
+    case ISSUE_VALUE: return take_value(issue, value);
+    case ISSUE_DNS:
+    case ISSUE_IP:
+    case ISSUE_EMAIL:
+    case ISSUE_URI: return take_name(issue, (enum issue_option)option, value);
+    case ISSUE_TERM:
+        if (!command_number("term", value, 1, UINT32_MAX, &number))
+            return false;
+        issue->term = (uint32_t)number;
+        return true;
+    case ISSUE_REQUEST_ID: issue->request_id = value; return true;
+    case ISSUE_DRY_RUN: issue->is_dry_run = true; return true;
+    case ISSUE_OUT: issue->out = value; return true;
+    }
+    return false;
+}
+
+/* PEM or DER; what is wrong with the request itself is for the CA to say. */
+static enum ca_err load_csr(struct issue *issue, struct task *task)
+{
+    struct pem_block block;
+    uint8_t *data;
+    size_t len;
+
+    enum ca_err err = file_load(task->path, 4 * CA_CSR_LEN_MAX, &data, &len);
+    if (err != CA_OK) {
+        command_wrong("%s: %s", task->path,
+                      err == CA_ERR_FIELD_LENGTH ? "too large for a request" : strerror(errno));
+        return err;
+    }
+    struct ca_bytes text = ca_bytes_of(data, len);
+    err = CA_OK;
+    if (len > 0 && data[0] == DER_SEQUENCE) {
+        task->csr = ca_arena_copy(issue->arena, text);
+    } else if (pem_next(&text, issue->arena, &block) == CA_OK &&
+               (strcmp(block.label, "CERTIFICATE REQUEST") == 0 ||
+                strcmp(block.label, "NEW CERTIFICATE REQUEST") == 0)) {
+        task->csr = block.der;
+    } else {
+        command_wrong("%s: no certification request, neither PEM nor DER", task->path);
+        err = CA_ERR_CSR_PARSE;
+    }
+    free(data);
+    return err == CA_OK && task->csr.data == NULL ? CA_ERR_NOMEM : err;
+}
+
+/* One identifier for the whole command; with several requests each has a number behind it. */
+static enum ca_err fill_ids(struct issue *issue)
+{
+    uint8_t random[ISSUE_RANDOM_ID_LEN];
+    enum ca_err err;
+
+    if (issue->request_id != NULL) {
+        snprintf(issue->base_id, sizeof(issue->base_id), "%s", issue->request_id);
+    } else {
+        if ((err = crypto_random(random, sizeof(random))) != CA_OK)
+            return err;
+        ca_text_hex(ca_bytes_of(random, sizeof(random)), issue->base_id);
+    }
+    for (size_t i = 0; i < issue->task_count; i++) {
+        char *id = issue->tasks[i].request_id;
+        int len = issue->task_count == 1
+                      ? snprintf(id, CA_REQUEST_ID_LEN_MAX + 1, "%s", issue->base_id)
+                      : snprintf(id, CA_REQUEST_ID_LEN_MAX + 1, "%s.%zu", issue->base_id, i + 1);
+        if (len > CA_REQUEST_ID_LEN_MAX)
+            return CA_ERR_REQUEST_ID;
+    }
+    return CA_OK;
+}
+
+/* ---- asking */
+
+static bool may_ask_again(const Certmill__Status *status)
+{
+    return status != NULL &&
+           (strcmp(status->code, "BUSY") == 0 || strcmp(status->code, "STOPPING") == 0 ||
+            strcmp(status->code, "UNKNOWN") == 0);
+}
+
+static void wait_ms(uint32_t wait_ms)
+{
+    wait_ms = wait_ms < ISSUE_WAIT_MIN_MS   ? ISSUE_WAIT_MIN_MS
+              : wait_ms > ISSUE_WAIT_MAX_MS ? ISSUE_WAIT_MAX_MS
+                                            : wait_ms;
+    struct timespec pause = { wait_ms / 1000, (long)(wait_ms % 1000) * 1000000 };
+    nanosleep(&pause, NULL);
+}
+
+/* Takes the results over from the answer. Those to be asked again are left out. */
+static uint32_t keep_results(struct task **open, size_t *open_count, Certmill__IssueAnswer *answer)
+{
+    uint32_t retry_ms = 0;
+    size_t left = 0;
+
+    for (size_t i = 0; i < *open_count; i++) {
+        struct task *task = open[i];
+        certmill__issue_result__free_unpacked(task->result, NULL);
+        task->result = answer->items[i];
+        answer->items[i] = NULL; /* ours now */
+        if (!may_ask_again(task->result->status))
+            continue;
+        if (task->result->status->retry_after_ms > retry_ms)
+            retry_ms = task->result->status->retry_after_ms;
+        open[left++] = task;
+    }
+    *open_count = left;
+    return retry_ms;
+}
+
+static void fill_item(const struct issue *issue, const struct task *task, Certmill__IssueItem *item)
+{
+    certmill__issue_item__init(item);
+    item->request_id = (char *)(uintptr_t)task->request_id;
+    if (issue->ca != NULL)
+        item->ca = (char *)(uintptr_t)issue->ca;
+    item->profile = (char *)(uintptr_t)issue->profile;
+    item->csr = command_lend(task->csr);
+    item->n_values = issue->value_count;
+    item->values = (Certmill__Value **)(uintptr_t)issue->value_list;
+    item->n_alt_names = issue->name_count;
+    item->alt_names = (Certmill__AltName **)(uintptr_t)issue->name_list;
+    item->term = issue->term;
+    item->dry_run = issue->is_dry_run;
+}
+
+/* Asks once for those still open; the time to wait before asking again in *retry_ms_out. */
+static enum ca_err ask_once(struct issue *issue, struct task **open, size_t *open_count,
+                            uint32_t *retry_ms_out)
+{
+    Certmill__IssueItem items[ISSUE_BATCH_MAX], *list[ISSUE_BATCH_MAX];
+    Certmill__IssueRequest method = CERTMILL__ISSUE_REQUEST__INIT;
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__Answer *answer;
+
+    for (size_t i = 0; i < *open_count; i++) {
+        fill_item(issue, open[i], &items[i]);
+        list[i] = &items[i];
+    }
+    method.n_items = *open_count;
+    method.items = list;
+    request.version = 1;
+    request.method_case = CERTMILL__REQUEST__METHOD_ISSUE;
+    request.issue = &method;
+    *retry_ms_out = 0;
+    enum ca_err err = rpc_client_ask(issue->client, &request, &answer);
+    if (err != CA_OK)
+        return err;
+    if (may_ask_again(answer->status)) {
+        *retry_ms_out = answer->status->retry_after_ms;
+    } else if (answer->status != NULL) {
+        command_print_status("request", answer->status);
+        err = CA_ERR_DENIED;
+    } else if (answer->method_case != CERTMILL__ANSWER__METHOD_ISSUE ||
+               answer->issue->n_items != *open_count) {
+        err = CA_ERR_MESSAGE_MALFORMED;
+    } else {
+        *retry_ms_out = keep_results(open, open_count, answer->issue);
+    }
+    certmill__answer__free_unpacked(answer, NULL);
+    return err;
+}
+
+/* Until every one of the batch is answered for good, or patience is at its end. */
+static enum ca_err ask_batch(struct issue *issue, size_t first, size_t count)
+{
+    struct task *open[ISSUE_BATCH_MAX];
+    enum ca_err err = CA_OK;
+    size_t open_count = count;
+    uint32_t retry_ms;
+
+    assert(count <= ISSUE_BATCH_MAX);
+    for (size_t i = 0; i < count; i++)
+        open[i] = &issue->tasks[first + i];
+    for (size_t tries = 0; tries < ISSUE_TRY_MAX && open_count > 0; tries++) {
+        err = ask_once(issue, open, &open_count, &retry_ms);
+        if (err == CA_ERR_TIMEOUT && tries < 2)
+            continue; /* the same request ids: asking twice is safe */
+        if (err != CA_OK)
+            break;
+        if (open_count > 0)
+            wait_ms(retry_ms);
+    }
+    return err;
+}
+
+/* ---- telling */
+
+static void print_dry(struct issue *issue, const struct task *task)
+{
+    char from[COMMAND_TIME_LEN + 1], until[COMMAND_TIME_LEN + 1];
+
+    command_format_time(task->result->not_before, from);
+    command_format_time(task->result->not_after, until);
+    fprintf(issue->to, "%s: would be valid from %s until %s, %zu octets to sign\n", task->path,
+            from, until, task->result->tbs.len);
+}
+
+static void print_json(struct issue *issue, const struct task *task)
+{
+    const Certmill__IssueResult *result = task->result;
+    char time[COMMAND_TIME_LEN + 1];
+
+    json_object(&issue->json, NULL);
+    json_text(&issue->json, "file", task->path);
+    json_text(&issue->json, "request_id", task->request_id);
+    if (result == NULL || result->status != NULL) {
+        if (result != NULL)
+            command_json_status(&issue->json, result->status);
+        json_end(&issue->json);
+        return;
+    }
+    json_hex(&issue->json, "serial", command_bytes(result->serial));
+    command_format_time(result->not_before, time);
+    json_text(&issue->json, "not_before", time);
+    command_format_time(result->not_after, time);
+    json_text(&issue->json, "not_after", time);
+    if (issue->is_dry_run)
+        json_base64(&issue->json, "tbs", command_bytes(result->tbs));
+    else
+        command_json_pem(&issue->json, "certificate", command_bytes(result->certificate));
+    json_end(&issue->json);
+}
+
+static void print_task(struct issue *issue, struct task *task)
+{
+    const Certmill__IssueResult *result = task->result;
+    bool is_open = result == NULL || may_ask_again(result->status);
+
+    issue->unanswered += is_open;
+    issue->refused += !is_open && result->status != NULL;
+    if (result != NULL && result->status != NULL)
+        command_print_status(task->path, result->status);
+    if (issue->is_json)
+        print_json(issue, task);
+    else if (result == NULL || result->status != NULL)
+        (void)0;
+    else if (issue->is_dry_run)
+        print_dry(issue, task);
+    else
+        pem_write(issue->to, "CERTIFICATE", command_bytes(result->certificate));
+    certmill__issue_result__free_unpacked(task->result, NULL);
+    task->result = NULL;
+}
+
+static void show_progress(const struct issue *issue, size_t done)
+{
+    if (issue->task_count < ISSUE_PROGRESS_MIN || !isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "\r%zu of %zu%s", done, issue->task_count,
+            done == issue->task_count ? "\n" : "");
+}
+
+static size_t batch_size(const struct issue *issue, size_t first)
+{
+    size_t octets = 0, count = 0;
+
+    while (first + count < issue->task_count && count < ISSUE_BATCH_MAX) {
+        octets += issue->tasks[first + count].csr.len;
+        if (count > 0 && octets > ISSUE_BATCH_OCTETS_MAX)
+            break;
+        count++;
+    }
+    return count;
+}
+
+static enum ca_err ask_all(struct issue *issue)
+{
+    enum ca_err err = CA_OK;
+
+    for (size_t first = 0, count; first < issue->task_count && err == CA_OK; first += count) {
+        count = batch_size(issue, first);
+        err = ask_batch(issue, first, count);
+        for (size_t i = 0; i < count; i++)
+            print_task(issue, &issue->tasks[first + i]);
+        if (err != CA_OK)
+            issue->unanswered += issue->task_count - first - count;
+        show_progress(issue, first + count);
+    }
+    return err;
+}
+
+static int report(struct issue *issue, enum ca_err err)
+{
+    if (err != CA_OK)
+        command_failed("%s", ca_err_text(err));
+    if (issue->unanswered > 0 && !issue->is_dry_run)
+        fprintf(stderr,
+                "%zu without an answer; to ask again without risk, the same command with: "
+                "--request-id %s\n",
+                issue->unanswered, issue->base_id);
+    if (issue->task_count > 1 && issue->refused > 0)
+        fprintf(stderr, "%zu of %zu refused\n", issue->refused, issue->task_count);
+    return err != CA_OK || issue->unanswered + issue->refused > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int ask_and_report(struct issue *issue)
+{
+    char *text = NULL;
+    size_t len = 0;
+
+    issue->to = issue->out == NULL ? stdout : open_memstream(&text, &len);
+    if (issue->to == NULL)
+        return command_failed("out of memory");
+    json_init(&issue->json, issue->to);
+    if (issue->is_json)
+        json_array(&issue->json, NULL);
+    int exit_code = report(issue, ask_all(issue));
+    if (issue->is_json)
+        json_end(&issue->json);
+    if (issue->out == NULL) {
+        if (fflush(stdout) != 0 || ferror(stdout))
+            exit_code = command_failed("standard output: %s", strerror(errno));
+        return exit_code;
+    }
+    if (fclose(issue->to) != 0)
+        exit_code = command_failed("out of memory");
+    else if (len > 0 && file_save(issue->out, ca_bytes_of(text, len), 0644, true) != CA_OK)
+        exit_code = command_failed("%s: %s", issue->out, strerror(errno));
+    free(text);
+    return exit_code;
+}
+
+static int run(struct issue *issue, const struct command_line *line)
+{
+    if (issue->profile == NULL)
+        return command_wrong("--profile must be given");
+    if (line->argc == 0)
+        return command_wrong("which request? Give a file, or - for standard input");
+    issue->is_json = line->is_json;
+    issue->task_count = (size_t)line->argc;
+    issue->tasks = ca_arena_alloc(issue->arena, issue->task_count * sizeof(*issue->tasks));
+    if (issue->tasks == NULL)
+        return command_failed("out of memory");
+    for (size_t i = 0; i < issue->task_count; i++) {
+        issue->tasks[i].path = line->argv[i];
+        if (load_csr(issue, &issue->tasks[i]) != CA_OK)
+            return EXIT_USAGE;
+    }
+    enum ca_err err = fill_ids(issue);
+    if (err != CA_OK)
+        return command_wrong("%s", ca_err_text(err));
+    if (command_connect(line, &issue->client) != CA_OK)
+        return EXIT_FAILURE;
+    return ask_and_report(issue);
+}
+
+int cmd_issue(int argc, char **argv)
+{
+    static const char about[] =
+        "\nHas certificates made for certification requests (PKCS#10, PEM or DER; - reads\n"
+        "standard input) and writes them as PEM, in the order of the files. All requests get\n"
+        "the same values and names. Asking again with the same request id gives the same\n"
+        "certificate: busy daemons and lost answers are asked again by themselves.\n";
+    struct command_line line = { .usage = "issue --profile NAME [OPTION...] CSR...",
+                                 .about = about,
+                                 .options = OPTIONS,
+                                 .option_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
+                                 .asks_daemon = true };
+    struct issue *issue = calloc(1, sizeof(*issue));
+    int exit_code = EXIT_FAILURE;
+
+    if (issue == NULL || ca_arena_new(1 << 16, (size_t)1 << 30, &issue->arena) != CA_OK) {
+        free(issue);
+        return command_failed("out of memory");
+    }
+    if (command_line_parse(&line, argc, argv, take, issue, &exit_code))
+        exit_code = run(issue, &line);
+    rpc_client_close(issue->client);
+    ca_arena_free(issue->arena);
+    free(issue);
+    return exit_code;
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/command.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ca/base/text.h"
+#include "ca/base/time.h"
+#include "tools/pem.h"
+
+enum {
+    OPTION_MAX = 48,
+    OPTION_HELP = 1000, /* what getopt answers; OPTION_FIRST and up: index into the table */
+    OPTION_FIRST,
+};
+
+/* ---- talk */
+
+static void say(const char *format, va_list args)
+{
+    fputs("certmill: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+int command_wrong(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+    return EXIT_USAGE;
+}
+
+int command_failed(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+    return EXIT_FAILURE;
+}
+
+bool command_number(const char *option, const char *value, uint64_t min, uint64_t max,
+                    uint64_t *number_out)
+{
+    if (ca_text_to_number(value, min, max, number_out))
+        return true;
+    command_wrong("--%s takes a number from %" PRIu64 " to %" PRIu64, option, min, max);
+    return false;
+}
+
+/* ---- options */
+
+enum common_option { COMMON_URL, COMMON_DIR, COMMON_TIMEOUT, COMMON_TLS_CA, COMMON_JSON };
+
+static const struct command_option COMMON_OPTIONS[] = {
+    [COMMON_URL] = { "url", "URL", "where the daemon listens (default: CERTMILL_URL)" },
+    [COMMON_DIR] = { "dir", "DIR", "instance whose socket is used without a URL (default: .)" },
+    [COMMON_TIMEOUT] = { "timeout", "SECONDS", "how long to wait for one answer (default: 30)" },
+    [COMMON_TLS_CA] = { "tls-ca", "FILE", "whom to trust with tls+tcp://" },
+    [COMMON_JSON] = { "json", NULL, "answer in JSON" },
+};
+static const size_t COMMON_COUNT = sizeof(COMMON_OPTIONS) / sizeof(COMMON_OPTIONS[0]);
+
+static void print_options(const struct command_option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char left[64];
+        snprintf(left, sizeof(left), "%s%s--%s%s%s", options[i].letter == '\0' ? "" : "-",
+                 options[i].letter == '\0' ? "" : (char[]){ options[i].letter, ',', ' ', 0 },
+                 options[i].name, options[i].value == NULL ? "" : " ",
+                 options[i].value == NULL ? "" : options[i].value);
+        printf("  %-24s %s\n", left, options[i].help);
+    }
+}
+
+static void print_help(const struct command_line *line)
+{
+    printf("usage: certmill %s\n", line->usage);
+    if (line->about != NULL)
+        printf("%s", line->about);
+    if (line->option_count > 0 || line->asks_daemon)
+        printf("\noptions:\n");
+    print_options(line->options, line->option_count);
+    if (line->asks_daemon)
+        print_options(COMMON_OPTIONS, COMMON_COUNT);
+}
+
+static bool take_common(struct command_line *line, size_t option, const char *value)
+{
+    uint64_t seconds;
+
+    switch ((enum common_option)option) {
+    case COMMON_URL: line->url = value; break;
+    case COMMON_DIR: line->dir = value; break;
+    case COMMON_TLS_CA: line->tls_ca = value; break;
+    case COMMON_JSON: line->is_json = true; break;
+    case COMMON_TIMEOUT:
+        if (!command_number("timeout", value, 1, 3600, &seconds))
+            return false;
+        line->timeout_ms = (uint32_t)seconds * 1000;
+        break;
+    }
+    return true;
+}
+
+static const struct command_option *option_at(const struct command_line *line, size_t index)
+{
+    return index < line->option_count ? &line->options[index]
+                                      : &COMMON_OPTIONS[index - line->option_count];
+}
+
+/* The table as getopt wants it. */
+static void fill_options(const struct command_line *line, struct option options[OPTION_MAX + 2],
+                         char letters[2 * OPTION_MAX + 2])
+{
+    size_t count = line->option_count + (line->asks_daemon ? COMMON_COUNT : 0);
+
+    assert(count <= OPTION_MAX);
+    *letters++ = ':';
+    for (size_t i = 0; i < count; i++) {
+        const struct command_option *from = option_at(line, i);
+        options[i] =
+            (struct option){ from->name, from->value == NULL ? no_argument : required_argument,
+                             NULL, OPTION_FIRST + (int)i };
+        if (from->letter != '\0') {
+            *letters++ = from->letter;
+            *letters++ = ':';
+        }
+    }
+    *letters = '\0';
+    options[count] = (struct option){ "help", no_argument, NULL, OPTION_HELP };
+    options[count + 1] = (struct option){ 0 };
+}
+
+static size_t option_index(const struct command_line *line, int opt)
+{
+    if (opt >= OPTION_FIRST)
+        return (size_t)(opt - OPTION_FIRST);
+    for (size_t i = 0; i < line->option_count; i++) {
+        if (line->options[i].letter == opt)
+            return i;
+    }
+    return 0;
+}
+
+bool command_line_parse(struct command_line *line, int argc, char **argv,
+                        bool (*take)(void *arg, size_t option, const char *value), void *arg,
+                        int *exit_out)
+{
+    struct option options[OPTION_MAX + 2];
+    char letters[2 * OPTION_MAX + 2];
+
+    fill_options(line, options, letters);
+    optind = 0;
+    opterr = 0;
+    for (int opt; (opt = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
+        bool is_taken = false;
+        if (opt == OPTION_HELP) {
+            print_help(line);
+            *exit_out = EXIT_SUCCESS;
+            return false;
+        }
+        size_t index = option_index(line, opt);
+        if (opt == ':')
+            command_wrong("%s takes a value", argv[optind - 1]);
+        else if (opt == '?')
+            command_wrong("unknown option %s", argv[optind - 1]);
+        else if (index < line->option_count)
+            is_taken = take(arg, index, optarg);
+        else
+            is_taken = take_common(line, index - line->option_count, optarg);
+        if (!is_taken) {
+            fprintf(stderr, "usage: certmill %s\n", line->usage);
+            *exit_out = EXIT_USAGE;
+            return false;
+        }
+    }
+    line->argc = argc - optind;
+    line->argv = argv + optind;
+    return true;
+}
+
+/* ---- asking the daemon */
+
+/* A socket that is not there is said at once: the client would wait for a daemon to come. */
+static bool ipc_is_there(const char *path)
+{
+    if (access(path, R_OK | W_OK) == 0)
+        return true;
+    command_failed("%s: %s%s", path, strerror(errno),
+                   errno == ENOENT ? ": is the daemon running?" : "");
+    return false;
+}
+
+enum ca_err command_connect(const struct command_line *line, struct rpc_client **client_out)
+{
+    struct rpc_client_options options = { line->timeout_ms, line->tls_ca };
+    const char *url = line->url != NULL ? line->url : getenv("CERTMILL_URL");
+    char path[PATH_MAX], built[PATH_MAX + 32];
+
+    *client_out = NULL;
+    if (url == NULL) {
+        const char *dir = line->dir == NULL ? "." : line->dir;
+        if (realpath(dir, path) == NULL) {
+            command_failed("%s: no such folder", dir);
+            return CA_ERR_TRANSPORT;
+        }
+        snprintf(built, sizeof(built), "ipc://%s/certmill.sock", path);
+        url = built;
+    }
+    if (strncmp(url, "ipc://", 6) == 0 && !ipc_is_there(url + 6))
+        return CA_ERR_TRANSPORT;
+    enum ca_err err = rpc_client_open(url, &options, client_out);
+    if (err != CA_OK)
+        command_failed("%s: %s", url, ca_err_text(err));
+    return err;
+}
+
+enum ca_err command_ask(struct rpc_client *client, const Certmill__Request *request,
+                        Certmill__Answer **answer_out)
+{
+    enum ca_err err = rpc_client_ask(client, request, answer_out);
+
+    if (err != CA_OK) {
+        command_failed("%s%s", ca_err_text(err),
+                       err == CA_ERR_TIMEOUT || err == CA_ERR_TRANSPORT
+                           ? " (is the daemon running? --url or --dir says where)"
+                           : "");
+        return err;
+    }
+    if ((*answer_out)->status == NULL)
+        return CA_OK;
+    command_print_status("request", (*answer_out)->status);
+    certmill__answer__free_unpacked(*answer_out, NULL);
+    *answer_out = NULL;
+    return CA_ERR_DENIED;
+}
+
+void command_print_status(const char *what, const Certmill__Status *status)
+{
+    bool has_field = status->field[0] != '\0', has_rule = status->rule[0] != '\0';
+
+    fprintf(stderr, "certmill: %s: %s: %s%s%s%s%s%s\n", what, status->code, status->text,
+            has_field || has_rule ? " (" : "", status->field, has_field && has_rule ? ", " : "",
+            status->rule, has_field || has_rule ? ")" : "");
+}
+
+void command_json_status(struct json *json, const Certmill__Status *status)
+{
+    if (status == NULL)
+        return;
+    json_object(json, "status");
+    json_text(json, "code", status->code);
+    json_text(json, "field", status->field);
+    json_text(json, "rule", status->rule);
+    json_text(json, "text", status->text);
+    json_end(json);
+}
+
+void command_json_pem(struct json *json, const char *name, struct ca_bytes der)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&text, &len);
+
+    if (to == NULL)
+        return json_text(json, name, "");
+    pem_write(to, "CERTIFICATE", der);
+    fclose(to);
+    json_bytes_text(json, name, ca_bytes_of(text, len));
+    free(text);
+}
+
+/* ---- times */
+
+void command_format_time(int64_t time_s, char text[COMMAND_TIME_LEN + 1])
+{
+    struct ca_civil civil = ca_civil_from_unix(time_s, 0);
+
+    snprintf(text, COMMAND_TIME_LEN + 1, "%04d-%02u-%02uT%02u:%02u:%02uZ", civil.year, civil.month,
+             civil.day, civil.hour, civil.minute, civil.second);
+}
+
+/* Digits of a fixed width; false if there are others. */
+static bool take_digits(const char **at, size_t width, uint32_t *number_out)
+{
+    uint32_t number = 0;
+
+    for (size_t i = 0; i < width; i++) {
+        char c = **at;
+        if (c < '0' || c > '9')
+            return false;
+        number = number * 10 + (uint32_t)(c - '0');
+        (*at)++;
+    }
+    *number_out = number;
+    return true;
+}
+
+bool command_parse_time(const char *text, int64_t *time_s_out)
+{
+    static const char separators[] = "--T::";
+    static const size_t widths[] = { 4, 2, 2, 2, 2, 2 };
+    uint32_t parts[6] = { 0 };
+    uint64_t seconds;
+
+    if (ca_text_to_number(text, 0, 253402300799, &seconds)) {
+        *time_s_out = (int64_t)seconds;
+        return true;
+    }
+    for (size_t i = 0; i < 6; i++) {
+        if (!take_digits(&text, widths[i], &parts[i]))
+            return false;
+        if (i == 2 && *text == '\0')
+            break;
+        if (i == 5 ? strcmp(text, "Z") != 0 : *text++ != separators[i])
+            return false;
+    }
+    struct ca_civil civil = { (int32_t)parts[0], (uint8_t)parts[1], (uint8_t)parts[2],
+                              (uint8_t)parts[3], (uint8_t)parts[4], (uint8_t)parts[5] };
+    if (!ca_civil_is_valid(civil))
+        return false;
+    *time_s_out = ca_civil_to_unix(civil, 0);
+    return true;
+}

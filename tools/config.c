@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ca/base/text.h"
+#include "ca/crypto/digest.h"
+#include "tools/chain.h"
+#include "tools/config_profile.h"
+#include "tools/config_table.h"
+#include "tools/file.h"
+
+enum {
+    CONFIG_FILE_LEN_MAX = 1 << 20,
+    CONFIG_BLOCKED_LEN_MAX = 256 << 20, /* four million keys */
+    CONFIG_ARENA_SIZE_MAX = 64 << 20,
+};
+
+/* ---- building */
+
+struct builder {
+    struct config *config;
+    const struct config_source *source; /* the main file */
+    struct crypto *crypto;              /* verifies chains */
+    struct config_settings settings;
+    const char *folder; /* of the main file, with its slash; "" for the working folder */
+};
+
+static const char *join(struct ca_arena *arena, const char *first, const char *second)
+{
+    size_t size = strlen(first) + strlen(second) + 1;
+    char *text = ca_arena_alloc(arena, size);
+
+    if (text != NULL)
+        snprintf(text, size, "%s%s", first, second);
+    return text;
+}
+
+static const char *resolve(const struct builder *builder, const char *path)
+{
+    return join(builder->config->arena, path[0] == '/' ? "" : builder->folder, path);
+}
+
+/* A file the configuration names. A message points at the line that names it. */
+static enum ca_err load_named(const struct builder *builder, const struct config_text *name,
+                              size_t size_max, const char **path_out, struct ca_bytes *bytes_out)
+{
+    uint8_t *data;
+    size_t len;
+
+    *bytes_out = ca_bytes_of(NULL, 0);
+    *path_out = resolve(builder, name->text);
+    if (*path_out == NULL)
+        return CA_ERR_NOMEM;
+    enum ca_err err = file_load(*path_out, size_max, &data, &len);
+    if (err == CA_ERR_FIELD_LENGTH)
+        return config_complain(builder->source, name->line, "%s: too large", name->text);
+    if (err == CA_ERR_NOT_FOUND || err == CA_ERR_STORAGE)
+        return config_complain(builder->source, name->line, "%s: %s", name->text, strerror(errno));
+    if (err != CA_OK)
+        return err;
+    *bytes_out = ca_arena_copy(builder->config->arena, ca_bytes_of(data, len));
+    free(data);
+    return bytes_out->data == NULL ? CA_ERR_NOMEM : CA_OK;
+}
+
+/* ---- listening */
+
+/* HOST:PORT[/PATH] with a host that never leaves this machine. */
+static bool is_loopback(const char *address)
+{
+    static const char *const hosts[] = { "127.0.0.1:", "localhost:", "[::1]:" };
+    char port[8] = { 0 };
+    uint64_t number;
+
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        size_t len = strlen(hosts[i]);
+        if (strncmp(address, hosts[i], len) != 0)
+            continue;
+        size_t digits = strcspn(address + len, "/");
+        if (digits >= sizeof(port))
+            return false;
+        for (size_t k = 0; k < digits; k++)
+            port[k] = address[len + k];
+        return ca_text_to_number(port, 1, 65535, &number);
+    }
+    return false;
+}
+
+static enum ca_err build_listen(const struct builder *builder, const struct config_text *setting,
+                                struct rpc_listen *listen)
+{
+    static const char *const networks[] = { "tcp://", "tls+tcp://", "ws://" };
+    const struct config_source *source = builder->source;
+    const char *tls_file = builder->settings.tls_file.text;
+
+    if (strncmp(setting->text, "ipc://", 6) == 0) {
+        const char *path = setting->text[6] == '\0' ? NULL : resolve(builder, setting->text + 6);
+        if (path == NULL)
+            return config_complain(source, setting->line, "\"%s\" names no path", setting->text);
+        if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+            return config_complain(source, setting->line, "path of the socket is too long: %s",
+                                   path);
+        listen->url = join(builder->config->arena, "ipc://", path);
+        return listen->url == NULL ? CA_ERR_NOMEM : CA_OK;
+    }
+    for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
+        size_t len = strlen(networks[i]);
+        if (strncmp(setting->text, networks[i], len) != 0)
+            continue;
+        if (!is_loopback(setting->text + len))
+            return config_complain(source, setting->line,
+                                   "\"%s\" is not a port on loopback: 127.0.0.1, [::1], localhost",
+                                   setting->text);
+        listen->url = setting->text;
+        if (strcmp(networks[i], "tls+tcp://") != 0)
+            return CA_OK;
+        if (tls_file[0] == '\0')
+            return config_complain(source, setting->line, "tls+tcp needs \"tls_file\"");
+        listen->tls_cert_file = resolve(builder, tls_file);
+        return listen->tls_cert_file == NULL ? CA_ERR_NOMEM : CA_OK;
+    }
+    return config_complain(source, setting->line,
+                           "\"%s\" begins with none of ipc://, tcp://, tls+tcp://, ws://",
+                           setting->text);
+}
+
+static enum ca_err build_listens(const struct builder *builder)
+{
+    const struct config_texts *texts = &builder->settings.listen;
+    struct rpc_config *rpc = &builder->config->rpc;
+    struct rpc_listen *listens =
+        ca_arena_alloc(builder->config->arena, texts->count * sizeof(*listens));
+
+    if (listens == NULL)
+        return CA_ERR_NOMEM;
+    for (size_t i = 0; i < texts->count; i++) {
+        enum ca_err err = build_listen(builder, &texts->items[i], &listens[i]);
+        if (err != CA_OK)
+            return err;
+        for (size_t before = 0; before < i; before++) {
+            if (strcmp(listens[before].url, listens[i].url) == 0)
+                return config_complain(builder->source, texts->items[i].line,
+                                       "\"%s\" is there twice", texts->items[i].text);
+        }
+    }
+    rpc->listens = listens;
+    rpc->listen_count = texts->count;
+    return CA_OK;
+}
+
+/* ---- CAs */
+
+static enum crypto_sig usual_signature(const struct crypto_public_key *key)
+{
+    switch (key->type) {
+    case CRYPTO_KEY_P256: return CRYPTO_SIG_ECDSA_SHA256;
+    case CRYPTO_KEY_P384: return CRYPTO_SIG_ECDSA_SHA384;
+    case CRYPTO_KEY_RSA: return CRYPTO_SIG_RSA_SHA256;
+    case CRYPTO_KEY_ED25519: return CRYPTO_SIG_ED25519;
+    case CRYPTO_KEY_SM2: return CRYPTO_SIG_SM2_SM3;
+    case CRYPTO_KEY_NONE: break;
+    }
+    return CRYPTO_SIG_NONE;
+}
+
+/* The certificate's own subjectKeyIdentifier, so that those below it match whatever made it. */
+static void build_key_id(const struct x509_cert *cert, uint8_t key_id[20])
+{
+    const struct x509_extension *ext = x509_cert_extension(cert, X509_OID_SKI);
+    struct der_value octets;
+
+    x509_key_id(&cert->key, key_id);
+    if (ext == NULL)
+        return;
+    struct der_reader reader = der_reader_of(ext->value);
+    if (der_read(&reader, DER_OCTET_STRING, &octets) != CA_OK || octets.content.len != 20)
+        return;
+    for (size_t i = 0; i < 20; i++)
+        key_id[i] = octets.content.data[i];
+}
+
+static enum ca_err check_url(const struct builder *builder, const struct config_text *url,
+                             bool takes_shard, uint64_t shards)
+{
+    const char *percent = strchr(url->text, '%');
+    bool has_shard = percent != NULL && percent[1] == 's';
+
+    if (url->line == 0)
+        return CA_OK;
+    if (!ca_text_is_visible_ascii(ca_bytes_of_text(url->text)) || strchr(url->text, ' ') != NULL ||
+        strstr(url->text, "://") == NULL)
+        return config_complain(builder->source, url->line, "\"%s\" is not an URL", url->text);
+    if (percent != NULL && takes_shard && (!has_shard || strchr(percent + 1, '%') != NULL))
+        return config_complain(builder->source, url->line,
+                               "\"crl_url\" takes one %%s and no other %%");
+    if (takes_shard && shards > 1 && !has_shard)
+        return config_complain(builder->source, url->line,
+                               "\"crl_url\" needs %%s where there are several shards");
+    return CA_OK;
+}
+
+static enum ca_err load_chain(const struct builder *builder,
+                              const struct config_ca_settings *settings, struct chain **chain_out)
+{
+    struct ca_refusal refusal = { "", "" };
+    const struct config_text *name = &settings->certificate;
+    struct ca_arena *arena = builder->config->arena;
+    struct ca_bytes text;
+    const char *path;
+    enum ca_err err;
+
+    *chain_out = NULL;
+    if ((path = resolve(builder, name->text)) == NULL)
+        return CA_ERR_NOMEM;
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return config_complain(builder->source, name->line,
+                               "%s: not there yet; certmill ca import brings it", name->text);
+    if ((err = load_named(builder, name, CHAIN_FILE_LEN_MAX, &path, &text)) != CA_OK)
+        return err;
+    struct chain *chain = ca_arena_alloc(arena, sizeof(*chain));
+    if (chain == NULL)
+        return CA_ERR_NOMEM;
+    if ((err = chain_parse(text, arena, chain, &refusal)) != CA_OK ||
+        (err = chain_check(chain, builder->crypto, arena, &refusal)) != CA_OK)
+        return config_complain(builder->source, name->line, "%s: %s: %s", name->text, refusal.field,
+                               refusal.rule);
+    *chain_out = chain;
+    return CA_OK;
+}
+
+static enum ca_err build_ca(const struct builder *builder,
+                            const struct config_ca_settings *settings, struct rpc_ca *ca)
+{
+    struct chain *chain = NULL;
+    enum ca_err err;
+
+    if ((err = check_url(builder, &settings->crl_url, true, settings->crl_shards.value)) != CA_OK ||
+        (err = check_url(builder, &settings->ocsp_url, false, 1)) != CA_OK ||
+        (err = check_url(builder, &settings->ca_issuers_url, false, 1)) != CA_OK ||
+        (err = load_chain(builder, settings, &chain)) != CA_OK)
+        return err;
+    const struct x509_cert *own = &chain->certs[0];
+    ca->issuer = (struct rules_issuer){
+        .name = settings->name.text,
+        .subject = own->subject.whole,
+        .key = &own->key,
+        .not_before_s = own->not_before_s,
+        .not_after_s = own->not_after_s,
+        .sig = usual_signature(&own->key),
+        .ocsp_url = ca_bytes_of_text(settings->ocsp_url.text),
+        .ca_issuers_url = ca_bytes_of_text(settings->ca_issuers_url.text),
+        .crl_url = ca_bytes_of_text(settings->crl_url.text),
+        .crl_shard_count = (uint32_t)settings->crl_shards.value,
+    };
+    build_key_id(own, ca->issuer.key_id);
+    if (settings->signature.index != CONFIG_CHOICE_NONE)
+        ca->issuer.sig = CONFIG_SIGNATURE_OF[settings->signature.index];
+    if (!crypto_sig_fits(ca->issuer.sig, own->key.type))
+        return config_complain(builder->source, settings->signature.line,
+                               "\"signature\" does not fit a key of type %s",
+                               crypto_key_type_name(own->key.type));
+    for (size_t i = 0; i < chain->count; i++)
+        ca->chain[ca->chain_count++] = chain->certs[i].whole;
+    return CA_OK;
+}
+
+static enum ca_err build_token(const struct builder *builder,
+                               const struct config_ca_settings *settings, struct config_key *key)
+{
+    if (settings->module.line == 0)
+        return config_complain(builder->source, settings->key.line,
+                               "a key in a token needs \"module\"");
+    if (settings->module.text[0] != '/')
+        return config_complain(builder->source, settings->module.line,
+                               "\"module\" is not an absolute path");
+    if (settings->pin_file.line == 0)
+        return config_complain(builder->source, settings->key.line,
+                               "a key in a token needs \"pin_file\"");
+    key->token = (struct keys_pkcs11_options){
+        .module = settings->module.text,
+        .uri = settings->key.text,
+        .pin_file = resolve(builder, settings->pin_file.text),
+        .sessions = settings->sessions.value,
+        .timeout_ms = (uint32_t)settings->timeout_ms.value,
+    };
+    return key->token.pin_file == NULL ? CA_ERR_NOMEM : CA_OK;
+}
+
+static enum ca_err build_key(const struct builder *builder,
+                             const struct config_ca_settings *settings, struct config_key *key)
+{
+    const unsigned of_tokens[] = { settings->module.line, settings->pin_file.line };
+
+    if (strncmp(settings->key.text, "pkcs11:", 7) == 0)
+        return build_token(builder, settings, key);
+    for (size_t i = 0; i < sizeof(of_tokens) / sizeof(of_tokens[0]); i++) {
+        if (of_tokens[i] != 0)
+            return config_complain(builder->source, of_tokens[i],
+                                   "only for a key in a token: \"key\" names a file");
+    }
+    key->path = resolve(builder, settings->key.text);
+    return key->path == NULL ? CA_ERR_NOMEM : CA_OK;
+}
+
+static enum ca_err build_cas(const struct builder *builder)
+{
+    const struct config_ca_settings *settings = builder->settings.cas.items;
+    size_t count = builder->settings.cas.count;
+    struct config *config = builder->config;
+    enum ca_err err;
+
+    config->cas = ca_arena_alloc(config->arena, count * sizeof(*config->cas));
+    config->keys = ca_arena_alloc(config->arena, count * sizeof(*config->keys));
+    if (config->cas == NULL || config->keys == NULL)
+        return CA_ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t before = 0; before < i; before++) {
+            if (strcmp(settings[before].name.text, settings[i].name.text) == 0)
+                return config_complain(builder->source, settings[i].name.line,
+                                       "CA \"%s\" is there twice", settings[i].name.text);
+        }
+        if ((err = build_ca(builder, &settings[i], &config->cas[i])) != CA_OK ||
+            (err = build_key(builder, &settings[i], &config->keys[i])) != CA_OK)
+            return err;
+    }
+    config->rpc.cas = config->cas;
+    config->rpc.ca_count = count;
+    return CA_OK;
+}
+
+/* ---- profiles */
+
+static enum ca_err build_profile(const struct builder *builder,
+                                 const struct config_profile_entry *entry,
+                                 struct rpc_profile *profile)
+{
+    struct config *config = builder->config;
+    struct ca_bytes text;
+    const char *path;
+    enum ca_err err;
+
+    if ((err = load_named(builder, &entry->file, CONFIG_FILE_LEN_MAX, &path, &text)) != CA_OK)
+        return err;
+    struct config_source source = { path, text, config->arena, builder->source->talk };
+    if ((err = config_profile_parse(&source, &profile->rules, &config->patterns)) != CA_OK)
+        return err;
+    for (profile->ca = 0; profile->ca < config->rpc.ca_count; profile->ca++) {
+        if (strcmp(config->cas[profile->ca].issuer.name, entry->ca.text) == 0)
+            return CA_OK;
+    }
+    return config_complain(builder->source, entry->ca.line, "there is no CA \"%s\"",
+                           entry->ca.text);
+}
+
+static enum ca_err build_profiles(const struct builder *builder)
+{
+    const struct config_profile_entry *entries = builder->settings.profiles.items;
+    size_t count = builder->settings.profiles.count;
+    struct rpc_profile *profiles =
+        ca_arena_alloc(builder->config->arena, count * sizeof(*profiles));
+
+    if (profiles == NULL)
+        return CA_ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        enum ca_err err = build_profile(builder, &entries[i], &profiles[i]);
+        if (err != CA_OK)
+            return err;
+        for (size_t before = 0; before < i; before++) {
+            if (strcmp(profiles[before].rules.name, profiles[i].rules.name) == 0)
+                return config_complain(builder->source, entries[i].file.line,
+                                       "profile \"%s\" is there twice", profiles[i].rules.name);
+        }
+    }
+    builder->config->rpc.profiles = profiles;
+    builder->config->rpc.profile_count = count;
+    return CA_OK;
+}
+
+/* ---- blocked keys */
+
+static int compare_digests(const void *a, const void *b)
+{
+    return ca_bytes_compare(ca_bytes_of(a, CA_DIGEST_LEN), ca_bytes_of(b, CA_DIGEST_LEN));
+}
+
+/* Lines of 64 hexadecimal digits; empty ones and those that begin with # are skipped. */
+static enum ca_err parse_blocked(const struct config_source *source, char *text,
+                                 uint8_t (*digests)[CA_DIGEST_LEN], size_t *count_out)
+{
+    unsigned line = 0;
+    size_t len;
+
+    *count_out = 0;
+    for (char *next, *at = text; at != NULL && *at != '\0'; at = next) {
+        line++;
+        next = strchr(at, '\n');
+        if (next != NULL)
+            *next++ = '\0';
+        at[strcspn(at, "\r")] = '\0';
+        if (*at == '\0' || *at == '#')
+            continue;
+        if (strlen(at) != 2 * CA_DIGEST_LEN ||
+            !ca_text_unhex(at, digests[*count_out], CA_DIGEST_LEN, &len))
+            return config_complain(source, line, "not a SHA-256 in hexadecimal");
+        (*count_out)++;
+    }
+    return CA_OK;
+}
+
+static enum ca_err build_blocked(const struct builder *builder)
+{
+    const struct config_text *name = &builder->settings.blocked_keys;
+    struct config *config = builder->config;
+    uint8_t *data;
+    size_t len;
+
+    if (name->line == 0)
+        return CA_OK;
+    struct config_source source = {
+        resolve(builder, name->text), { 0 }, config->arena, builder->source->talk
+    };
+    if (source.path == NULL)
+        return CA_ERR_NOMEM;
+    enum ca_err err = file_load(source.path, CONFIG_BLOCKED_LEN_MAX, &data, &len);
+    if (err == CA_ERR_NOMEM)
+        return err;
+    if (err != CA_OK)
+        return config_complain(builder->source, name->line, "%s: %s", name->text,
+                               err == CA_ERR_FIELD_LENGTH ? "too large" : strerror(errno));
+    uint8_t(*digests)[CA_DIGEST_LEN] = malloc(len / (2 * CA_DIGEST_LEN) * CA_DIGEST_LEN + 1);
+    err = CA_ERR_NOMEM;
+    if (digests != NULL && strlen((char *)data) != len)
+        err = config_complain(&source, 1, "the file holds a NUL octet");
+    else if (digests != NULL)
+        err = parse_blocked(&source, (char *)data, digests, &config->rpc.blocked.count);
+    free(data);
+    if (digests != NULL)
+        qsort(digests, config->rpc.blocked.count, CA_DIGEST_LEN, compare_digests);
+    config->rpc.blocked.digests = (const uint8_t(*)[CA_DIGEST_LEN])digests;
+    return err;
+}
+
+/* ---- all of it */
+
+static enum ca_err build_numbers(const struct builder *builder)
+{
+    const struct config_settings *settings = &builder->settings;
+    const struct config_numbers *uids = &settings->ipc_uids;
+    struct config *config = builder->config;
+    uint32_t *ipc_uids = ca_arena_alloc(config->arena, (uids->count + 1) * sizeof(*ipc_uids));
+
+    config->data_path = resolve(builder, settings->data.text);
+    if (ipc_uids == NULL || config->data_path == NULL)
+        return CA_ERR_NOMEM;
+    for (size_t i = 0; i < uids->count; i++)
+        ipc_uids[i] = (uint32_t)uids->items[i].value;
+    config->rpc.ipc_uids = ipc_uids;
+    config->rpc.ipc_uid_count = uids->count;
+    config->rpc.ipc_mode = CONFIG_IPC_MODE_OF[settings->ipc_mode.index];
+    config->rpc.clock_tolerance_us = settings->clock_tolerance_ms.value * 1000;
+    config->rpc.limits = (struct rpc_limits){
+        .message_size_max = settings->limits.message_size.value,
+        .queue_items_max = settings->limits.queue_items.value,
+        .caller_items_max = settings->limits.caller_items.value,
+        .batch_items_max = settings->limits.batch_items.value,
+        .worker_count = settings->limits.workers.value,
+    };
+    config->store = (struct store_options){
+        .map_size = settings->store.map_gib.value << 30,
+        .reserve_size = settings->store.reserve_mib.value << 20,
+        .run_entries = settings->store.run_entries.value,
+    };
+    if (config->store.reserve_size >= config->store.map_size)
+        return config_complain(builder->source, settings->store.line,
+                               "\"reserve_mib\" leaves no room for certificates");
+    config->is_self_checked = settings->self_check.value;
+    return CA_OK;
+}
+
+/* What all settings say together: the main file's, and the identity of every profile. */
+static void build_digest(const struct builder *builder)
+{
+    struct rpc_config *rpc = &builder->config->rpc;
+
+    config_schema_digest(&CONFIG_SECTION, &builder->settings, rpc->digest);
+    for (size_t i = 0; i < rpc->profile_count; i++) {
+        struct ca_bytes parts[] = {
+            ca_bytes_of(rpc->digest, sizeof(rpc->digest)),
+            ca_bytes_of(rpc->profiles[i].rules.id, RULES_PROFILE_ID_LEN),
+        };
+        crypto_sha256(parts, 2, rpc->digest);
+    }
+}
+
+static enum ca_err build(struct builder *builder)
+{
+    enum ca_err err;
+
+    if ((err = config_schema_parse(builder->source, &CONFIG_SECTION, &builder->settings)) !=
+            CA_OK ||
+        (err = build_numbers(builder)) != CA_OK || (err = build_listens(builder)) != CA_OK ||
+        (err = build_cas(builder)) != CA_OK || (err = build_profiles(builder)) != CA_OK ||
+        (err = build_blocked(builder)) != CA_OK)
+        return err;
+    build_digest(builder);
+    return CA_OK;
+}
+
+static enum ca_err load(struct config *config, struct crypto *crypto, const char *path, FILE *talk)
+{
+    uint8_t *data;
+    size_t len;
+
+    enum ca_err err = file_load(path, CONFIG_FILE_LEN_MAX, &data, &len);
+    if (err != CA_OK) {
+        fprintf(talk, "%s: %s\n", path,
+                err == CA_ERR_STORAGE || err == CA_ERR_NOT_FOUND ? strerror(errno)
+                                                                 : ca_err_text(err));
+        return CA_ERR_CONFIG;
+    }
+    const char *slash = strrchr(path, '/');
+    struct ca_bytes folder = ca_bytes_of(path, slash == NULL ? 0 : (size_t)(slash - path) + 1);
+    struct config_source source = { path, ca_bytes_of(data, len), config->arena, talk };
+    struct builder builder = { .config = config, .source = &source, .crypto = crypto };
+    builder.folder = (const char *)ca_arena_copy(config->arena, folder).data;
+    err = builder.folder == NULL ? CA_ERR_NOMEM : build(&builder);
+    free(data);
+    return err;
+}
+
+enum ca_err config_load(const char *path, FILE *talk, struct config **config_out)
+{
+    struct crypto *crypto = NULL;
+    enum ca_err err = CA_ERR_NOMEM;
+
+    *config_out = NULL;
+    struct config *config = calloc(1, sizeof(*config));
+    if (config == NULL || ca_arena_new(1 << 16, CONFIG_ARENA_SIZE_MAX, &config->arena) != CA_OK)
+        goto out;
+    if ((err = crypto_open(&crypto)) != CA_OK)
+        goto out;
+    if ((err = load(config, crypto, path, talk)) != CA_OK)
+        goto out;
+    *config_out = config;
+    config = NULL;
+out:
+    if (err != CA_OK && err != CA_ERR_CONFIG)
+        fprintf(talk, "%s: %s\n", path, ca_err_text(err));
+    crypto_close(crypto);
+    config_free(config);
+    return err;
+}
+
+void config_free(struct config *config)
+{
+    if (config == NULL)
+        return;
+    config_patterns_free(config->patterns);
+    free((void *)(uintptr_t)config->rpc.blocked.digests);
+    ca_arena_free(config->arena);
+    free(config);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config_table: what can be set in certmill.conf, as tables; private to tools/config*.c. */
+#pragma once
+
+#include "ca/crypto/crypto.h"
+#include "tools/config_schema.h"
+
+enum { CONFIG_LISTEN_MAX = 16, CONFIG_UID_MAX = 64 };
+
+struct config_store_settings {
+    unsigned line;
+    struct config_number map_gib, reserve_mib, run_entries;
+};
+struct config_limit_settings {
+    unsigned line;
+    struct config_number message_size, queue_items, caller_items, batch_items, workers;
+};
+struct config_ca_settings {
+    unsigned line;
+    struct config_text name, key, certificate, crl_url, ocsp_url, ca_issuers_url;
+    struct config_text module, pin_file;
+    struct config_choice signature;
+    struct config_number crl_shards, sessions, timeout_ms;
+};
+struct config_profile_entry {
+    unsigned line;
+    struct config_text file, ca;
+};
+struct config_settings {
+    unsigned line;
+    struct config_texts listen;
+    struct config_text tls_file, data, blocked_keys;
+    struct config_choice ipc_mode;
+    struct config_numbers ipc_uids;
+    struct config_number clock_tolerance_ms;
+    struct config_flag self_check;
+    struct config_store_settings store;
+    struct config_limit_settings limits;
+    struct config_groups cas, profiles;
+};
+
+extern const struct config_section CONFIG_SECTION; /* struct config_settings */
+
+/* By the index of a choice. */
+extern const uint32_t CONFIG_IPC_MODE_OF[];
+extern const enum crypto_sig CONFIG_SIGNATURE_OF[];

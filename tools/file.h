@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * file: whole files, in and out.
+ *
+ * Nothing secret goes through here. On a failure errno says why.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "ca/base/bytes.h"
+#include "ca/base/err.h"
+
+/* Reads a regular file of at most size_max octets, or standard input for "-". A NUL is put behind.
+ * The caller frees data_out. NOT_FOUND, FIELD_LENGTH (too large), STORAGE, NOMEM. */
+CA_MUST_CHECK enum ca_err file_load(const char *path, size_t size_max, uint8_t **data_out,
+                                    size_t *len_out);
+
+/* Complete and on disk, or not there: written beside, synced, renamed; the folder synced.
+ * With `replaces`, takes the place of a file of that name; otherwise EXISTS. */
+CA_MUST_CHECK enum ca_err file_save(const char *path, struct ca_bytes bytes, mode_t mode,
+                                    bool replaces);
+
+/* Makes the entries of a folder durable. */
+CA_MUST_CHECK enum ca_err file_sync_folder(const char *path);
+
+/* Deletes a folder with everything in it, as far as that goes. */
+void file_drop_tree(const char *path);

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# test: set up, build and run all tests.
+#
+#   tools/test.sh                      the release build
+#   tools/test.sh release asan tsan    then with ASan and UBSan, then with TSan
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools/deps.sh
+[ $# -gt 0 ] || set -- release
+
+# Programs of several threads only: the rest has nothing to race.
+tsan_tests='^(rpc|store)\.'
+failed=0
+for preset in "$@"; do
+    filter=()
+    case $preset in
+    release) ;;
+    asan) filter=(-LE e2e -E '^check\.') ;;
+    tsan) filter=(-R "$tsan_tests") ;;
+    *)
+        echo "usage: tools/test.sh [release|asan|tsan]..." >&2
+        exit 2
+        ;;
+    esac
+    echo "== $preset"
+    cmake --preset "$preset" >/dev/null
+    cmake --build --preset "$preset"
+    ctest --preset "$preset" "${filter[@]}" || failed=1
+done
+exit $failed
