@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "ca/base/text.h"
 #include "tests/support/store.h"
 
 enum {
@@ -419,16 +420,17 @@ Test(power, whatever_of_the_unsynced_is_lost_nothing_acknowledged_is)
 {
     const char *wanted = getenv("CERTMILL_POWER_CUTS");
     uint64_t first_seed = (uint64_t)getpid() * 2654435761u;
-    int cuts = wanted == NULL ? CUTS_DEFAULT : atoi(wanted);
+    uint64_t cuts = CUTS_DEFAULT;
     char dir[128];
 
+    cr_assert(wanted == NULL || ca_text_to_number(wanted, 1, 1000000, &cuts));
     record_batches(first_seed);
-    printf("seed %llu, %zu operations, %d files, %d cuts\n", (unsigned long long)first_seed,
-           record.count, record.file_count, cuts);
+    printf("seed %llu, %zu operations, %d files, %llu cuts\n", (unsigned long long)first_seed,
+           record.count, record.file_count, (unsigned long long)cuts);
     cr_assert(record.file_count > 3, "no run was ever written");
     snprintf(dir, sizeof(dir), "%s/cut", test_dir);
-    for (int cut = 0; cut < cuts; cut++) {
-        uint64_t seed = first_seed + (uint64_t)cut, acknowledged = 1;
+    for (uint64_t cut = 0; cut < cuts; cut++) {
+        uint64_t seed = first_seed + cut, acknowledged = 1;
         size_t count = 4 + test_random(&seed) % (record.count - 3);
         for (size_t i = 0; i < count; i++)
             if (record.ops[i].kind == OP_ACKNOWLEDGED)
