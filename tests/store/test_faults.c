@@ -99,6 +99,7 @@ static void open_empty(void)
 static void close_store(void)
 {
     store_close(store);
+    (void)umount2(test_dir, MNT_DETACH); /* where a test has mounted something there */
     test_dir_remove();
 }
 
