@@ -82,6 +82,15 @@ void store_rest(struct store *store);
 
 /* ---- records. Everything borrowed; a put copies. */
 
+/* How a certificate came about, and whether its holder is known to have it. */
+enum store_operation { STORE_NEW, STORE_RENEW, STORE_REPLACE, STORE_CHANGE, STORE_OPERATION_COUNT };
+enum store_delivery {
+    STORE_DELIVERED, /* acknowledged, or nobody has to */
+    STORE_DELIVERY_WAITING,
+    STORE_DELIVERY_ABANDONED, /* revoked, and no longer of its line */
+    STORE_DELIVERY_COUNT
+};
+
 /* What is known before signing: kept until the certificate is put. */
 struct store_intent {
     struct ca_serial serial;     /* also tells the moment of issue */
@@ -90,6 +99,9 @@ struct store_intent {
     struct store_digest profile;
     struct store_digest issuer; /* digest of the CA's public key */
     uint8_t tbs_digest[32];     /* SHA-256 of the to-be-signed bytes */
+    int64_t not_after_s;
+    uint32_t crl_shard;
+    uint64_t predecessor, lineage; /* as in the certificate */
 };
 
 struct store_certificate {
@@ -98,7 +110,11 @@ struct store_certificate {
     struct store_digest identity; /* whom it is for */
     struct store_digest key;      /* digest of its SubjectPublicKeyInfo */
     int64_t not_before_s, not_after_s;
-    uint64_t predecessor; /* locator of the certificate it renews, 0: none */
+    uint64_t predecessor; /* locator of the certificate it renews, replaces or changes; 0: none */
+    uint64_t lineage;     /* locator of the first of that line; 0: itself */
+    enum store_operation operation;
+    enum store_delivery delivery; /* at issue: WAITING, or DELIVERED when nobody acknowledges */
+    uint8_t fate_reason; /* CRLReason for the predecessor when this is acknowledged; 0: kept */
     uint32_t crl_shard;
     struct ca_bytes der;
 };
@@ -108,7 +124,13 @@ enum store_audit_kind {
     STORE_AUDIT_REFUSED = 2, /* object: a request id used again with another body */
     STORE_AUDIT_STARTED = 3, /* the daemon; object: digest of its configuration */
     STORE_AUDIT_STOPPED = 4,
-    STORE_AUDIT_LAST = STORE_AUDIT_STOPPED,
+    STORE_AUDIT_REVOKED = 5, /* object from here on: the serial number, unless said otherwise */
+    STORE_AUDIT_HELD = 6,
+    STORE_AUDIT_RELEASED = 7,
+    STORE_AUDIT_ACKNOWLEDGED = 8,
+    STORE_AUDIT_ABANDONED = 9,
+    STORE_AUDIT_CRL = 10, /* published; object: issuer, shard, number */
+    STORE_AUDIT_LAST = STORE_AUDIT_CRL,
 };
 
 struct store_audit {
@@ -135,13 +157,96 @@ CA_MUST_CHECK enum ca_err store_put_intent(struct store_batch *batch,
                                            const struct store_intent *intent);
 /*
  * Drops its intent, and writes change and audit records. The intent must be there (NOT_FOUND), and
- * be for the same request, body, profile and issuer (INTENT_CHANGED).
+ * say the same as the certificate wherever both say something (INTENT_CHANGED). A certificate with
+ * a predecessor joins its line: the predecessor must be the head (CERT_NOT_HEAD; NOT_FOUND for a
+ * lineage that is no certificate's), and the line short enough (TOO_MANY_ITEMS).
  */
 CA_MUST_CHECK enum ca_err store_put_certificate(struct store_batch *batch,
                                                 const struct store_certificate *certificate,
                                                 const struct store_audit *audit);
 CA_MUST_CHECK enum ca_err store_put_audit(struct store_batch *batch,
                                           const struct store_audit *audit);
+
+/* ---- writing: revocation. docs/STORAGE.md, "Status" */
+
+enum store_state { STORE_STATE_NONE, STORE_STATE_VALID, STORE_STATE_REVOKED, STORE_STATE_HELD };
+
+/* One list of a CA: what its CRLs are made for. Shard 0 where a CA has only one. */
+struct store_scope {
+    struct store_digest issuer;
+    uint32_t shard;
+};
+
+/* What is known of a certificate or intent that is revoked or held. */
+struct store_status {
+    enum store_state state;
+    uint8_t reason;    /* CRLReason */
+    int64_t revoked_s; /* when it was first revoked or held: kept by later changes */
+    bool has_invalidity;
+    int64_t invalidity_s;
+    int64_t not_after_s;
+    uint64_t sequence; /* of its last change */
+};
+
+struct store_status_change {
+    struct ca_serial serial;
+    struct store_scope scope;
+    struct store_digest request, body; /* as in a certificate; zeros: not asked for on its own */
+    enum store_state old_state;        /* for the change record */
+    struct store_status status; /* new; VALID: released, its entry leaves. sequence is set by put */
+};
+
+/*
+ * Writes the CRL entry, the scope's totals, change and audit record. The caller has decided that
+ * the change may be made, with what the two finds below tell of the batch as it stands. STATE when
+ * old_state is not what is so, FIELD_FORMAT for what no CRL entry says: a hold is certificateHold
+ * and nothing else is, removeFromCRL is no reason here. What has left the list stays off it.
+ */
+CA_MUST_CHECK enum ca_err store_put_status(struct store_batch *batch,
+                                           const struct store_status_change *change,
+                                           const struct store_audit *audit);
+/*
+ * DELIVERED or ABANDONED for a member of a line that waited: NOT_FOUND when it is no member, STATE
+ * when it did not wait. lineage as in the certificate. Its change record has its state twice.
+ */
+CA_MUST_CHECK enum ca_err
+store_put_delivery(struct store_batch *batch, const struct ca_serial *serial, uint64_t lineage,
+                   enum store_delivery delivery, const struct store_digest *request,
+                   const struct store_digest *body, const struct store_audit *audit);
+
+/* ---- writing: CRLs */
+
+/* A CRL that was published. */
+struct store_crl {
+    uint64_t number;
+    uint64_t base_number; /* of the list a delta list builds on; 0: complete */
+    int64_t this_update_s, next_update_s;
+    uint64_t sequence; /* the last change it knows */
+    uint64_t entry_count;
+    uint64_t len; /* of the file */
+    uint8_t sha256[32];
+};
+
+/* The next number of a scope, used up whatever becomes of it once this batch is committed. */
+CA_MUST_CHECK enum ca_err store_put_crl_number(struct store_batch *batch,
+                                               const struct store_scope *scope,
+                                               uint64_t *number_out);
+/* After the file is there. Its number must have been given out (NOT_FOUND), and be above those
+ * recorded (EXISTS). */
+CA_MUST_CHECK enum ca_err store_put_crl(struct store_batch *batch, const struct store_scope *scope,
+                                        const struct store_crl *crl,
+                                        const struct store_audit *audit);
+/*
+ * Takes entries off the list that a complete CRL of this_update_s and sequence had, and whose
+ * certificates had ended by then: at most count_max, from the serial number `from` on (zeros to
+ * start), which moves on. Looks at 64 times as many at most, so that a call is short. Their status
+ * stays known. *is_done_out: there are no more.
+ */
+CA_MUST_CHECK enum ca_err store_put_pruned(struct store_batch *batch,
+                                           const struct store_scope *scope, int64_t this_update_s,
+                                           uint64_t sequence, struct ca_serial *from,
+                                           size_t count_max, bool *is_done_out);
+
 /* Raises the latest used time; times in what is put do so by themselves. */
 CA_MUST_CHECK enum ca_err store_put_clock(struct store_batch *batch, uint64_t time_us);
 
@@ -187,14 +292,57 @@ CA_MUST_CHECK enum ca_err store_find_intents(struct store_view *view, uint64_t a
                                              struct store_intent *intents_out, size_t count_max,
                                              size_t *count_out);
 
+/* ---- reading: status and lines */
+
+/* NOT_FOUND: neither revoked nor held. What has left the list is found, too. */
+CA_MUST_CHECK enum ca_err store_find_status(struct store_view *view,
+                                            const struct store_scope *scope,
+                                            const struct ca_serial *serial,
+                                            struct store_status *status_out);
+
+/* The certificates that follow upon each other, oldest first. */
+enum { STORE_LINE_MAX = 128 };
+struct store_member {
+    struct ca_serial serial;
+    enum store_operation operation;
+    enum store_delivery delivery;
+    uint8_t fate_reason; /* for its predecessor, while it waits */
+};
+struct store_line {
+    size_t count; /* at least 1 */
+    struct store_member members[STORE_LINE_MAX];
+};
+/*
+ * One look-up. first: the certificate with the locator `lineage`, or itself; a certificate that
+ * nothing follows upon has a line of one (NOT_FOUND here: the caller knows its serial number).
+ */
+CA_MUST_CHECK enum ca_err store_find_line(struct store_view *view, uint64_t lineage,
+                                          struct store_line *line_out);
+/* The last member that was not abandoned; the first when all were. */
+const struct store_member *store_line_head(const struct store_line *line);
+
+/* The same of a batch as it stands, for the writer's decisions. */
+CA_MUST_CHECK enum ca_err store_batch_find_status(struct store_batch *batch,
+                                                  const struct store_scope *scope,
+                                                  const struct ca_serial *serial,
+                                                  struct store_status *status_out);
+CA_MUST_CHECK enum ca_err store_batch_find_line(struct store_batch *batch, uint64_t lineage,
+                                                struct store_line *line_out);
+
 /* A change of a certificate's state, in order of commit: reconciliation, indexes, delta CRLs. */
-enum store_state { STORE_STATE_NONE, STORE_STATE_VALID, STORE_STATE_REVOKED, STORE_STATE_HELD };
 struct store_change {
     uint64_t sequence;
     uint64_t time_us;
     struct ca_serial serial;
-    enum store_state old_state, new_state;
+    enum store_state old_state, new_state; /* the same: its delivery changed */
+    uint8_t reason;                        /* CRLReason; 0 unless revoked or held */
 };
+/* The change that a request about status made, the first of several, by digest of caller and
+ * request id, and the digest of what was asked: so that it is answered the same again. */
+CA_MUST_CHECK enum ca_err store_find_request_change(struct store_view *view,
+                                                    const struct store_digest *request,
+                                                    struct store_change *change_out,
+                                                    struct store_digest *body_out);
 CA_MUST_CHECK enum ca_err store_find_changes(struct store_view *view, uint64_t after,
                                              struct store_change *changes_out, size_t count_max,
                                              size_t *count_out);
@@ -216,6 +364,48 @@ CA_MUST_CHECK enum ca_err store_find_audit(struct store_view *view, uint64_t aft
  */
 struct store_damage {
     const char *table;
-    char key[2 * CA_SERIAL_LEN + 1]; /* hexadecimal; empty when it is not about one record */
+    char key[80]; /* hexadecimal; empty when it is not about one record */
 };
 CA_MUST_CHECK enum ca_err store_check(struct store_view *view, struct store_damage *damage_out);
+
+/* ---- reading: CRLs */
+
+struct store_scope_info {
+    uint64_t entry_count, entries_len; /* octets: what a complete CRL made now would hold */
+    uint64_t last_number;              /* given out */
+    struct store_crl full, delta;      /* published last; number 0: none */
+};
+/* Zeros for a scope in which nothing has happened. */
+CA_MUST_CHECK enum ca_err store_find_scope(struct store_view *view, const struct store_scope *scope,
+                                           struct store_scope_info *info_out);
+/* Published CRLs above `after`, ascending. */
+CA_MUST_CHECK enum ca_err store_find_crls(struct store_view *view, const struct store_scope *scope,
+                                          uint64_t after, struct store_crl *crls_out,
+                                          size_t count_max, size_t *count_out);
+/* Changes up to here are in the view. */
+CA_MUST_CHECK enum ca_err store_view_sequence(struct store_view *view, uint64_t *sequence_out);
+
+/*
+ * Entries of a CRL, ready-encoded, ascending by serial number: what struct store_crl_source reads.
+ * A complete one copies the list; one with since (a change sequence) has what changed after that:
+ * entries, and removeFromCRL (with the time of the change) for what was released. Memory does not
+ * depend on the number of entries, but for a delta's serial numbers, at most
+ * STORE_DELTA_ENTRIES_MAX (TOO_MANY_ITEMS). The view stays open, and is used by nobody else.
+ */
+enum { STORE_DELTA_ENTRIES_MAX = 1 << 18 };
+struct store_entries;
+CA_MUST_CHECK enum ca_err store_entries_open(struct store_view *view,
+                                             const struct store_scope *scope,
+                                             struct store_entries **entries_out);
+CA_MUST_CHECK enum ca_err store_entries_open_since(struct store_view *view,
+                                                   const struct store_scope *scope, uint64_t since,
+                                                   struct store_entries **entries_out);
+void store_entries_close(struct store_entries *entries);
+uint64_t store_entries_count(const struct store_entries *entries);
+uint64_t store_entries_len(const struct store_entries *entries); /* octets in all */
+/* The next octets, lent until the next call; empty: no more. STORAGE_CORRUPT for a damaged entry.
+ */
+CA_MUST_CHECK enum ca_err store_entries_next(void *entries, struct ca_bytes *chunk_out);
+CA_MUST_CHECK enum ca_err store_entries_rewind(void *entries);
+/* The earliest end of a certificate among those read: is there something to prune? */
+int64_t store_entries_first_end(const struct store_entries *entries);

@@ -37,6 +37,31 @@
     X(NOT_FOUND,           CALLER, "no such record")                                      \
     X(EXISTS,              CALLER, "already there")                                       \
     X(CURSOR,              CALLER, "cursor was not given out by this service")            \
+    /* the life of a certificate */                                                       \
+    X(CERT_UNKNOWN,        CALLER, "no such certificate")                                 \
+    X(CERT_REVOKED,        CALLER, "certificate is revoked")                              \
+    X(CERT_HELD,           CALLER, "certificate is on hold")                              \
+    X(CERT_EXPIRED,        CALLER, "certificate has expired")                             \
+    X(CERT_NOT_HEAD,       CALLER, "another certificate has followed upon this one")      \
+    X(CERT_CHANGED,        CALLER, "information differs from that of the old certificate") \
+    X(CERT_BUSY,           CALLER, "another operation on this certificate is in flight")  \
+    X(OPERATION,           CALLER, "profile does not allow this operation")               \
+    X(RENEW_REVOKED,       CALLER, "a revoked certificate is not renewed")                \
+    X(RENEW_HELD,          CALLER, "a certificate on hold is not renewed")                \
+    X(RENEW_NOT_HEAD,      CALLER, "this certificate was renewed, replaced or changed before") \
+    X(RENEW_IDENTITY_CHANGED, CALLER, "name and code of the organisation have both changed") \
+    X(RENEW_TOO_EARLY,     CALLER, "too early for a renewal")                             \
+    X(RENEW_TOO_OLD,       CALLER, "too late for a renewal")                              \
+    X(RENEW_OPEN_ORDER,    CALLER, "another operation on this certificate is in flight")  \
+    X(RENEW_ISSUER_END,    CALLER, "renewed certificate would outlive its issuer")        \
+    X(RENEW_CAP,           CALLER, "renewed certificate would be valid for too long")     \
+    X(RENEW_KEY,           CALLER, "profile wants another key, or the same one")          \
+    X(OLD_KEY_SIG,         CALLER, "signature by the old key is missing or wrong")        \
+    X(CAUSE,               CALLER, "a replacement needs a cause: lost or damaged")        \
+    X(REASON,              CALLER, "reason is not allowed")                               \
+    X(HOLD,                CALLER, "profile allows no hold")                              \
+    X(STATE,               CALLER, "certificate is not in a state for this")              \
+    X(CRL_UNKNOWN,         CALLER, "no such CRL")                                         \
     /* the certification request */                                                       \
     X(CSR_PARSE,           CALLER, "certification request is not strict DER of PKCS#10")  \
     X(CSR_ALGORITHM,       CALLER, "signature algorithm is unsupported or does not fit the key") \

@@ -64,6 +64,31 @@ struct rules_san_policy {
     bool includes_cn; /* the CN must be one of the names (BR 7.1.4.3) */
 };
 
+/* May the key of the old certificate be used again? */
+enum rules_old_key { RULES_OLD_KEY_MAY, RULES_OLD_KEY_MUST, RULES_OLD_KEY_MUST_NOT };
+/* What becomes of the old certificate after a renewal or change. */
+enum rules_old_fate { RULES_OLD_KEEP, RULES_OLD_REVOKE, RULES_OLD_REVOKE_ACKNOWLEDGED };
+
+/* What may happen to certificates of a profile after their issue: ca/rules/life.h. */
+struct rules_life {
+    bool allows_renew, allows_replace, allows_change;
+    uint32_t renew_before_days; /* so long before its end; 0: at any time */
+    uint32_t renew_after_days;  /* so long after it; 0: never after it */
+    uint32_t total_months_max;  /* from the day of issue to the new end; 0: no limit */
+    enum rules_old_key renew_key, replace_key, change_key;
+    enum rules_old_fate renew_old, change_old;
+    bool wants_old_key_signature; /* for renewal and change */
+    bool wants_acknowledgement;   /* new certificates wait for one */
+    /* Names of attributes that may differ after a renewal; "*": all. A change may change all. */
+    const char *renew_may_differ[CA_ATTRIBUTE_COUNT_MAX];
+    size_t renew_may_differ_count;
+    /* Attributes of which not both may change, by renewal or change: name and code of the
+     * organisation. NULL: no such rule. */
+    const char *holder_name, *holder_code;
+    uint32_t reasons; /* bit n: CRLReason n may be asked for */
+    bool allows_hold;
+};
+
 struct rules_profile {
     const char *name;
     uint8_t id[RULES_PROFILE_ID_LEN]; /* digest of its settings */
@@ -90,6 +115,7 @@ struct rules_profile {
     uint32_t terms[RULES_TERM_MAX];  /* CIVIL: allowed months, the first is the default */
     size_t term_count;               /* DURATION: allowed seconds */
     bool ignores_request_extensions; /* otherwise one it does not use is refused */
+    struct rules_life life;
 };
 
 /*
