@@ -56,9 +56,20 @@ Certmill__Status *rpc_call_status(struct rpc_call *call, enum ca_err err,
 /* Zeroed memory of the call's arena; NULL when that is exhausted: refuse the call with BUSY. */
 void *rpc_call_alloc(struct rpc_call *call, size_t size);
 
-/* What is borrowed, in the types of protobuf-c, which only reads it. A NULL text is empty. */
+/* What is borrowed, in the types of protobuf-c, which only reads it, and back. A NULL text is
+ * empty. */
 char *rpc_text(const char *text);
 ProtobufCBinaryData rpc_binary(struct ca_bytes bytes);
+static inline struct ca_bytes rpc_bytes(ProtobufCBinaryData data)
+{
+    return ca_bytes_of(data.data, data.len);
+}
+
+static inline bool rpc_digest_equal(const struct store_digest *a, const struct store_digest *b)
+{
+    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
+                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
+}
 
 size_t rpc_call_answer_size(const struct rpc_call *call);
 /* Writes rpc_call_answer_size() octets. */

@@ -8,12 +8,6 @@
 
 enum { SPKI_LEN_MAX = 1024, INTENTS_AT_ONCE = 64 };
 
-static void item_close(struct rpc_issue *item, enum ca_err err)
-{
-    item->err = err;
-    item->is_closed = true;
-}
-
 /* ---- the engine's shared state */
 
 /* Intents without a result wait for their request to be asked again. */
@@ -98,7 +92,7 @@ struct rpc_group *rpc_issue_groups(struct rpc_batch *batch)
             group = ca_arena_alloc(batch->arena,
                                    sizeof(*group) + batch->count * sizeof(group->items[0]));
             if (group == NULL) {
-                item_close(item, CA_ERR_BUSY);
+                rpc_issue_close(item, CA_ERR_BUSY);
                 continue;
             }
             *group = (struct rpc_group){ .next = first, .batch = batch, .ca = item->ca };
@@ -114,7 +108,7 @@ void rpc_issue_refuse(struct rpc_group *group, enum ca_err err)
 {
     for (size_t i = 0; i < group->count; i++) {
         if (!group->items[i]->is_closed)
-            item_close(group->items[i], err);
+            rpc_issue_close(group->items[i], err);
     }
 }
 
@@ -230,7 +224,7 @@ enum ca_err rpc_issue_reserve(struct rpc_engine *engine, struct store_batch *sto
         if (err == CA_ERR_STORAGE || err == CA_ERR_NOMEM)
             return err;
         if (err != CA_OK)
-            item_close(item, err);
+            rpc_issue_close(item, err);
     }
     return CA_OK;
 }
@@ -240,7 +234,7 @@ static void item_orphan(struct rpc_engine *engine, struct rpc_issue *item)
 {
     if (claims_put(engine, item, RPC_CLAIM_ORPHAN) != CA_OK)
         log_error("out of memory", "while=orphan");
-    item_close(item, CA_ERR_UNKNOWN);
+    rpc_issue_close(item, CA_ERR_UNKNOWN);
 }
 
 void rpc_issue_reserved(struct rpc_engine *engine, struct rpc_group *group, enum ca_err err)
@@ -251,7 +245,7 @@ void rpc_issue_reserved(struct rpc_engine *engine, struct rpc_group *group, enum
             continue;
         if (item->is_conflict) {
             ca_refuse(&item->refusal, CA_OK, "request_id", "protocol");
-            item_close(item, err == CA_OK ? CA_ERR_IDEMPOTENCY_CONFLICT : CA_ERR_UNKNOWN);
+            rpc_issue_close(item, err == CA_OK ? CA_ERR_IDEMPOTENCY_CONFLICT : CA_ERR_UNKNOWN);
         } else if (err != CA_OK) {
             item_orphan(engine, item);
         }
@@ -359,7 +353,7 @@ void rpc_issue_recorded(struct rpc_engine *engine, struct rpc_group *group, enum
         if (claims_put(engine, item, RPC_CLAIM_RECORDED) != CA_OK)
             log_error("out of memory", "while=recorded");
         rpc_count(&engine->counters.issued, 1);
-        item_close(item, CA_OK);
+        rpc_issue_close(item, CA_OK);
     }
 }
 

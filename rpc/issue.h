@@ -88,6 +88,13 @@ void rpc_engine_wipe(struct rpc_engine *engine);
 CA_MUST_CHECK enum ca_err rpc_worker_init(struct rpc_worker *worker, struct rpc_engine *engine);
 void rpc_worker_wipe(struct rpc_worker *worker);
 
+/* The item's outcome is known. */
+static inline void rpc_issue_close(struct rpc_issue *item, enum ca_err err)
+{
+    item->err = err;
+    item->is_closed = true;
+}
+
 /* The part of a digest that the store keeps. */
 struct store_digest rpc_store_digest(const uint8_t digest[CA_DIGEST_LEN]);
 

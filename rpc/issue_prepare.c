@@ -26,17 +26,6 @@ struct rpc_issue_scratch {
     struct crypto_verification verifications[RPC_BATCH_MAX];
 };
 
-static void item_close(struct rpc_issue *item, enum ca_err err)
-{
-    item->err = err;
-    item->is_closed = true;
-}
-
-static struct ca_bytes bytes_of(ProtobufCBinaryData data)
-{
-    return ca_bytes_of(data.data, data.len);
-}
-
 struct store_digest rpc_store_digest(const uint8_t digest[CA_DIGEST_LEN])
 {
     struct store_digest short_digest;
@@ -59,10 +48,10 @@ static void part_add(struct part_list *list, struct ca_bytes bytes)
 static struct ca_bytes alt_name_bytes(const Certmill__AltName *name)
 {
     switch (name->name_case) {
-    case CERTMILL__ALT_NAME__NAME_DNS: return bytes_of(name->dns);
-    case CERTMILL__ALT_NAME__NAME_IP: return bytes_of(name->ip);
-    case CERTMILL__ALT_NAME__NAME_EMAIL: return bytes_of(name->email);
-    case CERTMILL__ALT_NAME__NAME_URI: return bytes_of(name->uri);
+    case CERTMILL__ALT_NAME__NAME_DNS: return rpc_bytes(name->dns);
+    case CERTMILL__ALT_NAME__NAME_IP: return rpc_bytes(name->ip);
+    case CERTMILL__ALT_NAME__NAME_EMAIL: return rpc_bytes(name->email);
+    case CERTMILL__ALT_NAME__NAME_URI: return rpc_bytes(name->uri);
     default: return (struct ca_bytes){ 0 };
     }
 }
@@ -77,11 +66,11 @@ static void body_digest(struct part_list *list, const Certmill__IssueItem *asked
     list->count = 0;
     part_add(list, ca_bytes_of_text(asked->ca));
     part_add(list, ca_bytes_of_text(asked->profile));
-    part_add(list, bytes_of(asked->csr));
+    part_add(list, rpc_bytes(asked->csr));
     part_add(list, ca_bytes_of(&asked->term, sizeof(asked->term)));
     for (size_t i = 0; i < asked->n_values; i++) {
         part_add(list, ca_bytes_of_text(asked->values[i]->name));
-        part_add(list, bytes_of(asked->values[i]->value));
+        part_add(list, rpc_bytes(asked->values[i]->value));
     }
     for (size_t i = 0; i < asked->n_alt_names; i++) {
         kinds[i] = (uint32_t)asked->alt_names[i]->name_case;
@@ -156,7 +145,7 @@ static void batch_resolve(struct rpc_worker *worker, struct rpc_batch *batch)
         if (err == CA_OK)
             err = item_resolve(worker->engine, item);
         if (err != CA_OK) {
-            item_close(item, err);
+            rpc_issue_close(item, err);
             continue;
         }
         body_digest(&worker->scratch->list, item->asked, &item->record.body);
@@ -166,17 +155,11 @@ static void batch_resolve(struct rpc_worker *worker, struct rpc_batch *batch)
 
 /* ---- asked before? */
 
-static bool digests_equal(const struct store_digest *a, const struct store_digest *b)
-{
-    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
-                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
-}
-
 /* The answer of then, now: from the record alone, so it is the same to the byte. */
 static enum ca_err item_repeat(struct rpc_worker *worker, struct rpc_issue *item,
                                const struct store_certificate *found)
 {
-    if (!digests_equal(&found->body, &item->record.body)) {
+    if (!rpc_digest_equal(&found->body, &item->record.body)) {
         item->is_conflict = true;
         return CA_OK;
     }
@@ -186,7 +169,7 @@ static enum ca_err item_repeat(struct rpc_worker *worker, struct rpc_issue *item
     item->record = *found;
     item->record.der = der;
     rpc_count(&worker->engine->counters.repeated, 1);
-    item_close(item, CA_OK);
+    rpc_issue_close(item, CA_OK);
     return CA_OK;
 }
 
@@ -200,7 +183,7 @@ static enum ca_err item_resume(struct rpc_worker *worker, struct rpc_issue *item
         return rpc_claims_put(worker->engine->claims, &item->record.request, RPC_CLAIM_NONE, NULL);
     if (err != CA_OK)
         return err;
-    if (!digests_equal(&intent.body, &item->record.body)) {
+    if (!rpc_digest_equal(&intent.body, &item->record.body)) {
         item->is_conflict = true;
         return CA_OK;
     }
@@ -246,7 +229,7 @@ static enum ca_err batch_look_up(struct rpc_worker *worker, struct rpc_batch *ba
     for (size_t i = 0; i < count; i++) {
         err = item_look_up(worker, scratch->open[i], &scratch->claims[i]);
         if (err != CA_OK)
-            item_close(scratch->open[i], err);
+            rpc_issue_close(scratch->open[i], err);
     }
     return CA_OK;
 }
@@ -264,7 +247,7 @@ static enum ca_err request_of(struct rpc_issue *item, struct rules_request *requ
         return CA_ERR_BUSY;
     for (size_t i = 0; i < asked->n_values; i++) {
         values[i].name = ca_bytes_of_text(asked->values[i]->name);
-        values[i].value = bytes_of(asked->values[i]->value);
+        values[i].value = rpc_bytes(asked->values[i]->value);
     }
     for (size_t i = 0; i < asked->n_alt_names; i++) {
         static const enum rules_san_kind kinds[] = {
@@ -309,7 +292,7 @@ static enum ca_err item_check_key_reuse(struct rpc_worker *worker, struct rpc_is
         return err;
     for (size_t i = 0; i < count; i++) {
         if (reuse == RULES_KEY_REUSE_REFUSED ||
-            !digests_equal(&found[i].identity, &item->record.identity))
+            !rpc_digest_equal(&found[i].identity, &item->record.identity))
             return ca_refuse(&item->refusal, CA_ERR_CSR_KEY_REUSED, "csr.key", "profile key_reuse");
     }
     return CA_OK;
@@ -323,7 +306,7 @@ static enum ca_err item_draft(struct rpc_worker *worker, struct rpc_issue *item)
     struct rules_request request;
     struct rules_draft draft;
     uint8_t digest[CA_DIGEST_LEN];
-    enum ca_err err = x509_csr_parse(bytes_of(item->asked->csr), csr, &item->refusal);
+    enum ca_err err = x509_csr_parse(rpc_bytes(item->asked->csr), csr, &item->refusal);
 
     if (err != CA_OK)
         return err;
@@ -398,7 +381,7 @@ static enum ca_err item_finish(struct rpc_worker *worker, struct rpc_issue *item
     memcpy(item->tbs_digest, digest, CA_DIGEST_LEN);
     if (item->asked->dry_run) {
         rpc_count(&worker->engine->counters.dry_runs, 1);
-        item_close(item, CA_OK);
+        rpc_issue_close(item, CA_OK);
         return CA_OK;
     }
     return item_make_room(item);
@@ -414,7 +397,7 @@ static void batch_draft(struct rpc_worker *worker)
         struct rpc_issue *item = scratch->open[i];
         enum ca_err err = item_draft(worker, item);
         if (err != CA_OK) {
-            item_close(item, err);
+            rpc_issue_close(item, err);
             continue;
         }
         const struct x509_csr *csr = &scratch->csr;
@@ -437,7 +420,7 @@ static void batch_draft(struct rpc_worker *worker)
         else
             err = item_finish(worker, item);
         if (err != CA_OK)
-            item_close(item, err);
+            rpc_issue_close(item, err);
     }
 }
 
@@ -453,7 +436,7 @@ void rpc_issue_prepare(struct rpc_worker *worker, struct rpc_batch *batch)
         err = batch_number(worker, batch);
     for (size_t i = 0; i < batch->count && err != CA_OK; i++) {
         if (!batch->items[i].is_closed && !batch->items[i].is_conflict)
-            item_close(&batch->items[i], err);
+            rpc_issue_close(&batch->items[i], err);
     }
     if (err == CA_OK)
         batch_draft(worker);
