@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/pipeline.h"
+#include "rpc/pipeline_parts.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "rpc/log.h"
 #include "rpc/service.h"
 
 enum {
@@ -16,66 +14,13 @@ enum {
     TURN_ITEMS = 8, /* taken from one caller before it is the next one's turn: a vector's lanes */
     WORKERS_MAX = 64,
     REMOTE_THREADS = 2, /* one waits for the token while the other verifies */
-    REMOTE_SHARE = 4,   /* all remote CAs together hold this part of queue_items_max */
     BATCH_ARENA_BLOCK = 64 * 1024,
     BATCH_ARENA_MAX = 32 * 1024 * 1024,
 };
 
-struct queue {
-    struct rpc_group *first, *last;
-};
-
-struct rpc_caller {
-    struct rpc_pipeline *pipeline;
-    struct rpc_caller *next; /* in the ring of those with waiting calls */
-    struct rpc_call *first, *last;
-    size_t items;    /* in the engine */
-    bool is_waiting; /* in the ring */
-    bool is_gone;    /* freed with its last call */
-    size_t calls;    /* in the engine */
-};
-
-/*
- * A CA whose keys are in another device. Threads of its own wait for its signatures, so that a
- * token that is slow or hangs takes no worker, and it holds only so many items, so that it takes
- * no other CA's room.
- */
-struct remote {
-    const struct rpc_ca *ca;
-    struct queue reserved;
-    pthread_cond_t work;
-    size_t items; /* in groups that have not ended */
-};
-
-struct rpc_pipeline {
-    struct rpc_engine engine;
-    struct rpc_outlet outlet;
-    struct rpc_limits limits;
-    struct rpc_worker *workers; /* and behind them those of the remote threads */
-    size_t worker_count;        /* with those */
-    pthread_t *threads;
-    size_t thread_count; /* started: the writer, then the workers */
-    struct store_view *writer_view;
-
-    pthread_mutex_t lock; /* guards everything below, and callers */
-    pthread_cond_t work;  /* for workers */
-    pthread_cond_t write; /* for the writer */
-    pthread_cond_t idle;  /* for drain */
-    struct rpc_caller *ring_first, *ring_last;
-    size_t items;         /* in the engine */
-    size_t waiting_items; /* of them in the callers' queues */
-    struct queue prepared, reserved, signed_, done;
-    struct remote remotes[RPC_CA_MAX];
-    size_t remote_count;
-    struct rpc_batch *spare;
-    size_t calls; /* taken and not yet answered */
-    size_t workers_idle;
-    bool is_draining, is_stopping;
-};
-
 /* ---- queues; the lock is held */
 
-static void queue_push(struct queue *queue, struct rpc_group *group)
+void rpc_queue_push(struct rpc_queue *queue, struct rpc_group *group)
 {
     group->next = NULL;
     if (queue->last == NULL)
@@ -85,7 +30,7 @@ static void queue_push(struct queue *queue, struct rpc_group *group)
     queue->last = group;
 }
 
-static struct rpc_group *queue_pop(struct queue *queue)
+struct rpc_group *rpc_queue_pop(struct rpc_queue *queue)
 {
     struct rpc_group *group = queue->first;
 
@@ -270,7 +215,7 @@ static void group_settle(struct rpc_pipeline *pipeline, struct rpc_group *group)
         item_settle(pipeline, group->items[i]);
 }
 
-static bool group_is_open(const struct rpc_group *group)
+bool rpc_group_is_open(const struct rpc_group *group)
 {
     for (size_t i = 0; i < group->count; i++) {
         if (!group->items[i]->is_closed)
@@ -341,68 +286,37 @@ static size_t share(const struct rpc_pipeline *pipeline)
 }
 
 /* The lock is not held. */
-static void hand_to_writer(struct rpc_pipeline *pipeline, struct queue *queue,
+static void hand_to_writer(struct rpc_pipeline *pipeline, struct rpc_queue *queue,
                            struct rpc_group *group)
 {
     pthread_mutex_lock(&pipeline->lock);
     while (group != NULL) {
         struct rpc_group *next = group->next;
-        queue_push(queue, group);
+        rpc_queue_push(queue, group);
         group = next;
     }
     pthread_cond_signal(&pipeline->write);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-/* NULL: the workers sign. */
-static struct remote *remote_find(struct rpc_pipeline *pipeline, const struct rpc_ca *ca)
-{
-    for (size_t i = 0; i < pipeline->remote_count; i++) {
-        if (pipeline->remotes[i].ca == ca)
-            return &pipeline->remotes[i];
-    }
-    return NULL;
-}
-
 static void group_end(struct rpc_pipeline *pipeline, struct rpc_group *group)
 {
     struct rpc_batch *batch = group->batch;
-    struct remote *remote = remote_find(pipeline, group->ca);
 
-    if (remote != NULL) {
-        pthread_mutex_lock(&pipeline->lock);
-        remote->items -= group->count;
-        pthread_mutex_unlock(&pipeline->lock);
-    }
+    rpc_remote_leave(pipeline, group);
     group_settle(pipeline, group);
     batch_release(pipeline, batch);
 }
 
-static void sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker, struct rpc_group *group)
+void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
+                       struct rpc_group *group)
 {
     rpc_issue_sign(worker, group);
     group->next = NULL;
-    if (group_is_open(group))
+    if (rpc_group_is_open(group))
         hand_to_writer(pipeline, &pipeline->signed_, group);
     else
         group_end(pipeline, group);
-}
-
-/* Is there room with its CA? What is refused has left no trace yet. */
-static bool group_is_admitted(struct rpc_pipeline *pipeline, struct rpc_group *group)
-{
-    struct remote *remote = remote_find(pipeline, group->ca);
-
-    if (remote == NULL)
-        return true;
-    size_t items_max = pipeline->limits.queue_items_max / (REMOTE_SHARE * pipeline->remote_count);
-    pthread_mutex_lock(&pipeline->lock);
-    bool is_admitted = remote->items == 0 || remote->items + group->count <= items_max;
-    remote->items += group->count; /* until it ends, however it does */
-    pthread_mutex_unlock(&pipeline->lock);
-    if (!is_admitted)
-        rpc_issue_refuse(group, CA_ERR_BUSY);
-    return is_admitted;
 }
 
 static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
@@ -417,7 +331,7 @@ static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
         item_settle(pipeline, &batch->items[i]);
     for (struct rpc_group *group = groups; group != NULL; group = next) {
         next = group->next;
-        if (!group_is_admitted(pipeline, group)) {
+        if (!rpc_remote_admit(pipeline, group)) {
             group_end(pipeline, group);
             continue;
         }
@@ -444,12 +358,12 @@ static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
     struct rpc_group *group;
     struct rpc_call *call = NULL;
 
-    if ((group = queue_pop(&pipeline->done)) != NULL) {
+    if ((group = rpc_queue_pop(&pipeline->done)) != NULL) {
         pthread_mutex_unlock(&pipeline->lock);
         group_end(pipeline, group);
-    } else if ((group = queue_pop(&pipeline->reserved)) != NULL) {
+    } else if ((group = rpc_queue_pop(&pipeline->reserved)) != NULL) {
         pthread_mutex_unlock(&pipeline->lock);
-        sign(pipeline, worker, group);
+        rpc_pipeline_sign(pipeline, worker, group);
     } else if (pipeline->ring_first != NULL && (batch = batch_take(pipeline)) != NULL) {
         gather(pipeline, batch, share(pipeline), &call);
         pthread_mutex_unlock(&pipeline->lock);
@@ -466,15 +380,9 @@ static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
     return true;
 }
 
-struct start {
-    struct rpc_pipeline *pipeline;
-    struct rpc_worker *worker;
-    struct remote *remote; /* NULL: a worker for everything else */
-};
-
 static void *worker_run(void *arg)
 {
-    struct start *start = arg;
+    struct rpc_start *start = arg;
     struct rpc_pipeline *pipeline = start->pipeline;
     struct rpc_worker *worker = start->worker;
 
@@ -488,135 +396,6 @@ static void *worker_run(void *arg)
         pipeline->workers_idle++;
         pthread_cond_wait(&pipeline->work, &pipeline->lock);
         pipeline->workers_idle--;
-    }
-    pthread_mutex_unlock(&pipeline->lock);
-    return NULL;
-}
-
-static void *remote_run(void *arg)
-{
-    struct start *start = arg;
-    struct rpc_pipeline *pipeline = start->pipeline;
-    struct rpc_worker *worker = start->worker;
-    struct remote *remote = start->remote;
-    struct rpc_group *group;
-
-    free(start);
-    pthread_mutex_lock(&pipeline->lock);
-    for (;;) {
-        if ((group = queue_pop(&remote->reserved)) != NULL) {
-            pthread_mutex_unlock(&pipeline->lock);
-            sign(pipeline, worker, group);
-            pthread_mutex_lock(&pipeline->lock);
-        } else if (pipeline->is_stopping) {
-            break;
-        } else {
-            pthread_cond_wait(&remote->work, &pipeline->lock);
-        }
-    }
-    pthread_mutex_unlock(&pipeline->lock);
-    return NULL;
-}
-
-/* ---- the writer */
-
-static enum ca_err fill_commit(struct rpc_pipeline *pipeline, struct store_batch *store_batch,
-                               const struct queue *recorded, const struct queue *prepared)
-{
-    struct rpc_engine *engine = &pipeline->engine;
-    enum ca_err err = store_view_renew(pipeline->writer_view);
-
-    for (struct rpc_group *group = recorded->first; group != NULL && err == CA_OK;
-         group = group->next)
-        err = rpc_issue_record(engine, store_batch, group);
-    for (struct rpc_group *group = prepared->first; group != NULL && err == CA_OK;
-         group = group->next)
-        err = rpc_issue_reserve(engine, store_batch, pipeline->writer_view, group);
-    store_view_rest(pipeline->writer_view);
-    return err;
-}
-
-/* One transaction: results of the groups that were signed, intents of those prepared since. */
-static enum ca_err commit_once(struct rpc_pipeline *pipeline, const struct queue *recorded,
-                               const struct queue *prepared)
-{
-    struct rpc_engine *engine = &pipeline->engine;
-    struct store_batch *store_batch;
-    enum ca_err err = store_begin(engine->store, &store_batch);
-
-    if (err == CA_OK) {
-        err = fill_commit(pipeline, store_batch, recorded, prepared);
-        if (err == CA_OK)
-            err = store_commit(store_batch);
-        else
-            store_abort(store_batch);
-    }
-    if (err == CA_OK) {
-        atomic_fetch_add(&engine->commit, 1);
-        rpc_claims_tick(engine->claims);
-        rpc_count(&engine->counters.commits, 1);
-    } else if (!atomic_exchange(&engine->is_storage_latched, true)) {
-        log_error("storage failed, issuing stopped until restart", "code=%s", ca_err_name(err));
-    }
-    return err;
-}
-
-/* Moves groups on; the lock is held. Those with nothing left open only need answers. */
-static void hand_to_answer(struct rpc_pipeline *pipeline, struct queue *from)
-{
-    struct rpc_group *group;
-
-    while ((group = queue_pop(from)) != NULL)
-        queue_push(&pipeline->done, group);
-}
-
-static void hand_to_sign(struct rpc_pipeline *pipeline, struct queue *from)
-{
-    struct rpc_group *group;
-
-    while ((group = queue_pop(from)) != NULL) {
-        struct remote *remote = remote_find(pipeline, group->ca);
-        if (!group_is_open(group)) {
-            queue_push(&pipeline->done, group);
-        } else if (remote == NULL) {
-            queue_push(&pipeline->reserved, group);
-        } else {
-            queue_push(&remote->reserved, group);
-            pthread_cond_signal(&remote->work);
-        }
-    }
-}
-
-static void write_once(struct rpc_pipeline *pipeline)
-{
-    struct queue recorded = pipeline->signed_;
-    struct queue prepared = pipeline->prepared;
-
-    pipeline->signed_ = pipeline->prepared = (struct queue){ 0 };
-    pthread_mutex_unlock(&pipeline->lock);
-    enum ca_err err = commit_once(pipeline, &recorded, &prepared);
-    for (struct rpc_group *group = recorded.first; group != NULL; group = group->next)
-        rpc_issue_recorded(&pipeline->engine, group, err);
-    for (struct rpc_group *group = prepared.first; group != NULL; group = group->next)
-        rpc_issue_reserved(&pipeline->engine, group, err);
-    pthread_mutex_lock(&pipeline->lock);
-    hand_to_answer(pipeline, &recorded);
-    hand_to_sign(pipeline, &prepared);
-    pthread_cond_broadcast(&pipeline->work);
-}
-
-static void *writer_run(void *arg)
-{
-    struct rpc_pipeline *pipeline = arg;
-
-    pthread_mutex_lock(&pipeline->lock);
-    for (;;) {
-        if (pipeline->signed_.first != NULL || pipeline->prepared.first != NULL)
-            write_once(pipeline);
-        else if (pipeline->is_stopping)
-            break;
-        else
-            pthread_cond_wait(&pipeline->write, &pipeline->lock);
     }
     pthread_mutex_unlock(&pipeline->lock);
     return NULL;
@@ -637,18 +416,6 @@ static void limits_set(struct rpc_limits *limits)
     if (limits->worker_count > WORKERS_MAX)
         limits->worker_count = WORKERS_MAX;
     assert(limits->batch_items_max <= RPC_BATCH_MAX);
-}
-
-static void remotes_find(struct rpc_pipeline *pipeline, const struct rpc_config *config)
-{
-    for (size_t i = 0; i < config->ca_count; i++) {
-        const struct rpc_ca *ca = &config->cas[i];
-        if (!keys_signer_is_remote(ca->signer))
-            continue;
-        struct remote *remote = &pipeline->remotes[pipeline->remote_count++];
-        remote->ca = ca;
-        pthread_cond_init(&remote->work, NULL);
-    }
 }
 
 /* Those of the remote threads do nothing but sign. */
@@ -672,15 +439,15 @@ static enum ca_err workers_make(struct rpc_pipeline *pipeline)
 }
 
 static enum ca_err thread_start(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
-                                struct remote *remote)
+                                struct rpc_remote *remote)
 {
     pthread_t *thread = &pipeline->threads[pipeline->thread_count];
-    struct start *start = malloc(sizeof(*start));
+    struct rpc_start *start = malloc(sizeof(*start));
 
     if (start == NULL)
         return CA_ERR_NOMEM;
-    *start = (struct start){ pipeline, worker, remote };
-    if (pthread_create(thread, NULL, remote == NULL ? worker_run : remote_run, start) != 0) {
+    *start = (struct rpc_start){ pipeline, worker, remote };
+    if (pthread_create(thread, NULL, remote == NULL ? worker_run : rpc_remote_run, start) != 0) {
         free(start);
         return CA_ERR_NOMEM;
     }
@@ -693,11 +460,11 @@ static enum ca_err threads_start(struct rpc_pipeline *pipeline)
     size_t shared = pipeline->limits.worker_count;
     enum ca_err err = CA_OK;
 
-    if (pthread_create(&pipeline->threads[0], NULL, writer_run, pipeline) != 0)
+    if (pthread_create(&pipeline->threads[0], NULL, rpc_writer_run, pipeline) != 0)
         return CA_ERR_NOMEM;
     pipeline->thread_count++;
     for (size_t i = 0; i < pipeline->worker_count && err == CA_OK; i++) {
-        struct remote *remote =
+        struct rpc_remote *remote =
             i < shared ? NULL : &pipeline->remotes[(i - shared) / REMOTE_THREADS];
         err = thread_start(pipeline, &pipeline->workers[i], remote);
     }
@@ -719,7 +486,7 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
     pipeline->outlet = *outlet;
     pipeline->limits = config->limits;
     limits_set(&pipeline->limits);
-    remotes_find(pipeline, config);
+    rpc_remotes_find(pipeline, config);
 
     enum ca_err err = rpc_engine_init(&pipeline->engine, config, store);
     if (err == CA_OK)
