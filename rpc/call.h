@@ -24,6 +24,7 @@ enum {
     RPC_RETRY_AFTER_MS = 100, /* told with BUSY, STOPPING and UNKNOWN */
 };
 
+struct rpc_act;
 struct rpc_caller;
 struct rpc_issue;
 
@@ -35,9 +36,16 @@ struct rpc_call {
     struct ca_arena *arena;
     Certmill__Request *request; /* NULL if it could not be decoded */
     Certmill__Answer answer;
+    bool is_act;
+    size_t weight; /* items as the queues count them; one that only reads weighs one */
+
     size_t item_count, item_taken; /* of an issue request */
     atomic_size_t items_open;
     struct rpc_issue **items; /* where each one is being worked on */
+
+    struct rpc_act *acts; /* of an act request */
+    size_t act_count;
+    uint64_t commit; /* number of commits when they were looked up */
 };
 
 CA_MUST_CHECK enum ca_err rpc_call_new(struct rpc_call **call_out);
