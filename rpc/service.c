@@ -9,24 +9,13 @@ enum { CURSOR_LEN = 8, COUNTERS_MAX = 32 + CA_ERR_COUNT, COUNTER_NAME_MAX = 48 }
 
 /* Memory that is short makes the whole call BUSY; every function below answers false then. */
 
-static struct ca_bytes bytes_of(ProtobufCBinaryData data)
-{
-    return ca_bytes_of(data.data, data.len);
-}
-
-static bool digests_equal(const struct store_digest *a, const struct store_digest *b)
-{
-    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
-                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
-}
-
 /* ---- records in the words of the protocol */
 
 static const char *ca_name(const struct rpc_engine *engine, const struct store_digest *issuer)
 {
     for (size_t i = 0; i < engine->config->ca_count; i++) {
         struct store_digest key = rpc_store_digest(engine->ca_keys[i]);
-        if (digests_equal(&key, issuer))
+        if (rpc_digest_equal(&key, issuer))
             return engine->config->cas[i].issuer.name;
     }
     return "";
@@ -127,7 +116,7 @@ static bool read_get(struct rpc_worker *worker, struct rpc_call *call)
     if (answer == NULL || items == NULL)
         return false;
     for (size_t i = 0; i < asked->n_serials; i++) {
-        if (!get_one(worker, call, bytes_of(asked->serials[i]), &items[i]))
+        if (!get_one(worker, call, rpc_bytes(asked->serials[i]), &items[i]))
             return false;
     }
     certmill__get_answer__init(answer);
@@ -186,7 +175,7 @@ static enum ca_err identity_of(struct search *search, struct store_digest *diges
         return ca_refuse(&search->refusal, CA_ERR_FIELD_REQUIRED, "identity", "protocol");
     for (size_t i = 0; i < identity->n_values; i++) {
         values[i].name = ca_bytes_of_text(identity->values[i]->name);
-        values[i].value = bytes_of(identity->values[i]->value);
+        values[i].value = rpc_bytes(identity->values[i]->value);
     }
     rules_identity(values, identity->n_values, digest);
     *digest_out = rpc_store_digest(digest);
@@ -202,7 +191,7 @@ static enum ca_err find_by_digest(struct search *search, struct store_certificat
 
     if (search->query->by_case == CERTMILL__FIND_QUERY__BY_KEY) {
         uint8_t whole[CA_DIGEST_LEN];
-        struct ca_bytes spki = bytes_of(search->query->key);
+        struct ca_bytes spki = rpc_bytes(search->query->key);
         crypto_sha256(&spki, 1, whole);
         digest = rpc_store_digest(whole);
         index = STORE_BY_KEY;
@@ -275,7 +264,7 @@ static enum ca_err search_run(struct search *search, size_t budget, void ***poin
         return ca_refuse(&search->refusal, CA_ERR_TOO_MANY_ITEMS, "queries", "protocol");
     if (search->limit > budget)
         search->limit = budget;
-    enum ca_err err = cursor_read(bytes_of(search->query->cursor), &search->after);
+    enum ca_err err = cursor_read(rpc_bytes(search->query->cursor), &search->after);
     if (err != CA_OK)
         return ca_refuse(&search->refusal, err, "cursor", "protocol");
     search->found =
