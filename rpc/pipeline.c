@@ -306,10 +306,11 @@ static void hand_to_writer(struct rpc_pipeline *pipeline, struct rpc_queue *queu
     pthread_mutex_lock(&pipeline->lock);
     while (group != NULL) {
         struct rpc_group *next = group->next;
+        pipeline->pending_items += group->count;
         rpc_queue_push(queue, group);
         group = next;
     }
-    pthread_cond_signal(&pipeline->write);
+    rpc_writer_notify(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
@@ -365,34 +366,49 @@ static void read_call(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
     store_view_rest(worker->view);
 }
 
+/* Takes a batch of what callers wait for. The lock is held, and let go of. */
+static void take_calls(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
+                       struct rpc_batch *batch)
+{
+    struct rpc_call *call;
+
+    gather(pipeline, batch, share(pipeline), &call);
+    pthread_mutex_unlock(&pipeline->lock);
+    if (call != NULL) {
+        read_call(pipeline, worker, call);
+        batch_release(pipeline, batch);
+    } else {
+        prepare(pipeline, worker, batch);
+    }
+}
+
 /* Takes one piece of work, what is nearest to its answer first, and does it. The lock is held. */
 static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
 {
     struct rpc_batch *batch;
     struct rpc_group *group;
-    struct rpc_call *call = NULL;
 
     if ((group = rpc_queue_pop(&pipeline->done)) != NULL) {
         pthread_mutex_unlock(&pipeline->lock);
         group_end(pipeline, group);
-    } else if (rpc_acts_work(pipeline, worker)) {
+        pthread_mutex_lock(&pipeline->lock);
         return true;
-    } else if ((group = rpc_queue_pop(&pipeline->reserved)) != NULL) {
+    }
+    if (rpc_acts_work(pipeline, worker))
+        return true;
+    if ((group = rpc_queue_pop(&pipeline->reserved)) != NULL) {
+        pipeline->in_hand++;
         pthread_mutex_unlock(&pipeline->lock);
         rpc_pipeline_sign(pipeline, worker, group);
     } else if (pipeline->ring_first != NULL && (batch = batch_take(pipeline)) != NULL) {
-        gather(pipeline, batch, share(pipeline), &call);
-        pthread_mutex_unlock(&pipeline->lock);
-        if (call != NULL) {
-            read_call(pipeline, worker, call);
-            batch_release(pipeline, batch);
-        } else {
-            prepare(pipeline, worker, batch);
-        }
+        pipeline->in_hand++;
+        take_calls(pipeline, worker, batch);
     } else {
         return false;
     }
     pthread_mutex_lock(&pipeline->lock);
+    pipeline->in_hand--;
+    rpc_writer_notify(pipeline);
     return true;
 }
 
@@ -499,7 +515,7 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
         return CA_ERR_NOMEM;
     pthread_mutex_init(&pipeline->lock, NULL);
     pthread_cond_init(&pipeline->work, NULL);
-    pthread_cond_init(&pipeline->write, NULL);
+    rpc_writer_init(pipeline);
     pthread_cond_init(&pipeline->idle, NULL);
     pthread_cond_init(&pipeline->written, NULL);
     pipeline->outlet = *outlet;

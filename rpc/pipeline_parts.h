@@ -74,7 +74,10 @@ struct rpc_pipeline {
     size_t act_items; /* in the engine: they have room of their own */
     struct rpc_call_queue acts, acts_prepared, acts_done;
     struct rpc_write *write_first, *write_last;
-    size_t writes; /* begun and not yet ended */
+    size_t writes;        /* begun and not yet ended */
+    size_t in_hand;       /* batches and groups that workers prepare or sign */
+    size_t pending_items; /* in prepared and signed_ */
+    bool is_gathering;    /* the writer waits for what is in hand */
     struct rpc_remote remotes[RPC_CA_MAX];
     size_t remote_count;
     struct rpc_batch *spare;
@@ -130,5 +133,9 @@ void rpc_remote_leave(struct rpc_pipeline *pipeline, const struct rpc_group *gro
 void *rpc_remote_run(void *start);
 
 /* ---- pipeline_writer.c */
+
+void rpc_writer_init(struct rpc_pipeline *pipeline);
+/* What the writer waits for has changed: wakes it if it has cause. The lock is held. */
+void rpc_writer_notify(struct rpc_pipeline *pipeline);
 
 void *rpc_writer_run(void *pipeline);
