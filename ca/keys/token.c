@@ -49,16 +49,16 @@ static const uint8_t ed25519_name[] = { 0x13, 0x0c, 'e', 'd', 'w', 'a', 'r', 'd'
                                         '5', '1', '9' };
 static const struct curve {
     enum crypto_key_type type;
-    CK_KEY_TYPE key_type;
     CK_MECHANISM_TYPE mechanism; /* that makes a pair */
-    struct ca_bytes parameters;
     uint32_t bits;
     size_t point_len;
+    struct ca_bytes parameters;
 } curves[] = {
-    { CRYPTO_KEY_P256,    CKK_EC,         CKM_EC_KEY_PAIR_GEN,         { p256, sizeof(p256) }, 256, 65 },
-    { CRYPTO_KEY_P384,    CKK_EC,         CKM_EC_KEY_PAIR_GEN,         { p384, sizeof(p384) }, 384, 97 },
-    { CRYPTO_KEY_ED25519, CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, { ed25519, sizeof(ed25519) }, 255, 32 },
-    { CRYPTO_KEY_ED25519, CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, { ed25519_name, sizeof(ed25519_name) }, 255, 32 },
+    { CRYPTO_KEY_P256, CKM_EC_KEY_PAIR_GEN, 256, 65, { p256, sizeof(p256) } },
+    { CRYPTO_KEY_P384, CKM_EC_KEY_PAIR_GEN, 384, 97, { p384, sizeof(p384) } },
+    { CRYPTO_KEY_ED25519, CKM_EC_EDWARDS_KEY_PAIR_GEN, 255, 32, { ed25519, sizeof(ed25519) } },
+    { CRYPTO_KEY_ED25519, CKM_EC_EDWARDS_KEY_PAIR_GEN, 255, 32,
+      { ed25519_name, sizeof(ed25519_name) } },
 };
 /* clang-format on */
 enum { CURVE_COUNT = sizeof(curves) / sizeof(curves[0]) };
