@@ -46,12 +46,14 @@ finish() {
     exit $((failures > 0))
 }
 
-# start INSTANCE: the daemon, ready.
+# start INSTANCE [PASSPHRASE-OPTION...]: the daemon, ready.
 start() {
+    local instance=$1
+    shift
+    [ $# -gt 0 ] || set -- --passphrase-file pass
     rm -f ready
     mkfifo ready
-    certmilld --config "$1/certmill.conf" --passphrase-file pass --ready-fd 9 9>ready \
-        2>daemon.log &
+    certmilld --config "$instance/certmill.conf" "$@" --ready-fd 9 9>ready 2>daemon.log &
     daemon=$!
     if ! read -r -t 60 _ <ready; then
         cat daemon.log
