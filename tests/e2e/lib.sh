@@ -46,11 +46,11 @@ finish() {
     exit $((failures > 0))
 }
 
-# start INSTANCE: the daemon, ready.
+# start INSTANCE: the daemon, ready. The passphrase is in $passphrase, or the file pass.
 start() {
     rm -f ready
     mkfifo ready
-    certmilld --config "$1/certmill.conf" --passphrase-file pass --ready-fd 9 9>ready \
+    certmilld --config "$1/certmill.conf" --passphrase-file "${passphrase:-pass}" --ready-fd 9 9>ready \
         2>daemon.log &
     daemon=$!
     if ! read -r -t 60 _ <ready; then
