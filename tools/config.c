@@ -483,8 +483,7 @@ static enum ca_err build_numbers(const struct builder *builder)
     config->user = settings->user.text;
     config->group = settings->group.text;
     if (config->group[0] != '\0' && config->user[0] == '\0')
-        return config_complain(builder->source, settings->group.line,
-                               "\"group\" without \"user\"");
+        return config_complain(builder->source, settings->group.line, "\"group\" without \"user\"");
     return CA_OK;
 }
 
