@@ -2,13 +2,17 @@
 /* certmilld: the daemon. Configuration, keys and store in; a server until SIGTERM. */
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ca/base/text.h"
+#include "ca/keys/confine.h"
 #include "rpc/log.h"
 #include "rpc/server.h"
 #include "tools/config.h"
@@ -136,6 +140,51 @@ static void prepare_process(struct daemon *daemon)
     }
 }
 
+/* Whom to become. CONFIG when there is no such user or group. */
+static enum ca_err find_user(const struct config *config, struct keys_user *user_out)
+{
+    const struct passwd *user;
+    const struct group *group;
+
+    *user_out = (struct keys_user){ .uid = geteuid() };
+    if (config->user[0] == '\0')
+        return CA_OK;
+    if ((user = getpwnam(config->user)) == NULL) {
+        fprintf(stderr, "certmilld: there is no user \"%s\"\n", config->user);
+        return CA_ERR_CONFIG;
+    }
+    user_out->uid = user->pw_uid;
+    user_out->gid = user->pw_gid;
+    if (config->group[0] != '\0') {
+        if ((group = getgrnam(config->group)) == NULL) {
+            fprintf(stderr, "certmilld: there is no group \"%s\"\n", config->group);
+            return CA_ERR_CONFIG;
+        }
+        user_out->gid = group->gr_gid;
+    }
+    /* A service manager may have done it already. */
+    if (geteuid() != user_out->uid || getegid() != user_out->gid)
+        user_out->name = config->user;
+    return CA_OK;
+}
+
+/* Before there are threads, files of the store or listeners: all of them come after. */
+static enum ca_err confine(const struct keys_user *user)
+{
+    enum ca_err err = keys_confine_rights(user);
+
+    if (err == CA_OK)
+        err = keys_confine_daemon();
+    if (err == CA_ERR_DENIED)
+        fprintf(stderr, "certmilld: may not become user \"%s\"\n", user->name);
+    else if (err != CA_OK)
+        fputs("certmilld: rights cannot be given up\n", stderr);
+    else if (user->uid == 0)
+        log_warn("running as root, without its rights", "setting=user");
+    umask(S_IWGRP | S_IWOTH);
+    return err;
+}
+
 static enum ca_err open_store(struct daemon *daemon)
 {
     const char *path = daemon->config->data_path;
@@ -215,9 +264,11 @@ static enum ca_err open_keys(const struct config *config, const struct passphras
 
 static enum ca_err start(struct daemon *daemon, const struct arguments *arguments)
 {
+    struct keys_user user;
     enum ca_err err;
 
-    if ((err = open_store(daemon)) != CA_OK)
+    if ((err = find_user(daemon->config, &user)) != CA_OK || (err = confine(&user)) != CA_OK ||
+        (err = open_store(daemon)) != CA_OK)
         return err;
     if ((err = open_keys(daemon->config, &arguments->passphrase)) != CA_OK)
         return err;

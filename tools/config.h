@@ -24,6 +24,7 @@ struct config_key {
 struct config {
     struct ca_arena *arena; /* everything below lives here */
     const char *data_path;
+    const char *user, *group; /* "": as it was started */
     struct store_options store;
     bool is_self_checked;    /* signatures are verified before they are used */
     struct rpc_config rpc;   /* its clock is the system's */

@@ -29,7 +29,7 @@ struct config_profile_entry {
 struct config_settings {
     unsigned line;
     struct config_texts listen;
-    struct config_text tls_file, data, blocked_keys;
+    struct config_text tls_file, data, blocked_keys, user, group;
     struct config_choice ipc_mode;
     struct config_numbers ipc_uids;
     struct config_number clock_tolerance_ms;
