@@ -483,6 +483,7 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
     pthread_cond_init(&pipeline->work, NULL);
     pthread_cond_init(&pipeline->write, NULL);
     pthread_cond_init(&pipeline->idle, NULL);
+    pthread_cond_init(&pipeline->written, NULL);
     pipeline->outlet = *outlet;
     pipeline->limits = config->limits;
     limits_set(&pipeline->limits);
@@ -522,6 +523,8 @@ void rpc_pipeline_close(struct rpc_pipeline *pipeline)
         rpc_pipeline_drain(pipeline);
     pthread_mutex_lock(&pipeline->lock);
     pipeline->is_stopping = true;
+    while (pipeline->writes > 0)
+        pthread_cond_wait(&pipeline->idle, &pipeline->lock);
     pthread_cond_broadcast(&pipeline->work);
     pthread_cond_broadcast(&pipeline->write);
     for (size_t i = 0; i < pipeline->remote_count; i++)
@@ -544,6 +547,7 @@ void rpc_pipeline_close(struct rpc_pipeline *pipeline)
     rpc_engine_wipe(&pipeline->engine);
     free(pipeline->workers);
     free(pipeline->threads);
+    pthread_cond_destroy(&pipeline->written);
     pthread_cond_destroy(&pipeline->idle);
     pthread_cond_destroy(&pipeline->write);
     pthread_cond_destroy(&pipeline->work);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pipeline_parts: what the files of the pipeline share, and nobody else: its state and its threads.
+ * pipeline_parts: what the files of the pipeline and their tests share: its state, its threads.
  *
  *   pipeline.c         calls, batches, the workers; opening and closing
  *   pipeline_remote.c  CAs whose keys are in another device
@@ -38,6 +38,15 @@ struct rpc_remote {
     size_t items; /* in groups that have not ended */
 };
 
+/* What another thread wants written: its own memory, for as long as it waits. */
+struct rpc_write {
+    struct rpc_write *next;
+    enum ca_err (*put)(void *arg, struct store_batch *batch);
+    void *arg;
+    enum ca_err err; /* of put, then of the commit */
+    bool is_ended;
+};
+
 struct rpc_pipeline {
     struct rpc_engine engine;
     struct rpc_outlet outlet;
@@ -48,14 +57,17 @@ struct rpc_pipeline {
     size_t thread_count; /* started: the writer, then the workers */
     struct store_view *writer_view;
 
-    pthread_mutex_t lock; /* guards everything below, and callers */
-    pthread_cond_t work;  /* for workers */
-    pthread_cond_t write; /* for the writer */
-    pthread_cond_t idle;  /* for drain */
+    pthread_mutex_t lock;   /* guards everything below, and callers */
+    pthread_cond_t work;    /* for workers */
+    pthread_cond_t write;   /* for the writer */
+    pthread_cond_t idle;    /* for drain and close */
+    pthread_cond_t written; /* for writes */
     struct rpc_caller *ring_first, *ring_last;
     size_t items;         /* in the engine */
     size_t waiting_items; /* of them in the callers' queues */
     struct rpc_queue prepared, reserved, signed_, done;
+    struct rpc_write *write_first, *write_last;
+    size_t writes; /* begun and not yet ended */
     struct rpc_remote remotes[RPC_CA_MAX];
     size_t remote_count;
     struct rpc_batch *spare;
