@@ -73,6 +73,7 @@ static size_t item_count(const Certmill__Request *request)
     case CERTMILL__REQUEST__METHOD_GET: return request->get->n_serials;
     case CERTMILL__REQUEST__METHOD_FIND: return request->find->n_queries;
     case CERTMILL__REQUEST__METHOD_CA: return request->ca->n_names;
+    case CERTMILL__REQUEST__METHOD_CRL_MAKE: return request->crl_make->n_items;
     default: return 0;
     }
 }
