@@ -116,8 +116,8 @@ static void failed(struct rpc_crl_keeper *keeper, const struct task *task, enum 
                    const struct ca_refusal *refusal)
 {
     struct trouble *trouble = trouble_of(keeper, task, err);
-    unsigned doublings = trouble->count < RETRY_DOUBLINGS_MAX ? trouble->count
-                                                              : RETRY_DOUBLINGS_MAX;
+    unsigned doublings =
+        trouble->count < RETRY_DOUBLINGS_MAX ? trouble->count : RETRY_DOUBLINGS_MAX;
 
     if (err == CA_ERR_STOPPING)
         return;
@@ -321,7 +321,8 @@ static bool is_overdue(const struct rpc_crl_keeper *keeper, const struct task *t
     return now_s >= overdue_s;
 }
 
-static int64_t find_overdue(const struct rpc_crl_keeper *keeper, struct keeper_ca *ca, int64_t now_s)
+static int64_t find_overdue(const struct rpc_crl_keeper *keeper, struct keeper_ca *ca,
+                            int64_t now_s)
 {
     struct task task = { .ca = ca };
 
@@ -431,10 +432,9 @@ static bool serve_item(struct rpc_crl_keeper *keeper, struct rpc_call *call,
         item->kind != CERTMILL__CRL_KIND__CRL_DELTA)
         err = ca_refuse(&refusal, CA_ERR_FIELD_FORMAT, "kind", "protocol");
     if (err == CA_OK) {
-        const struct task task = {
-            &keeper->cas[ca], item->scope->shard,
-            item->kind == CERTMILL__CRL_KIND__CRL_DELTA ? RPC_CRL_DELTA : RPC_CRL_FULL
-        };
+        const struct task task = { &keeper->cas[ca], item->scope->shard,
+                                   item->kind == CERTMILL__CRL_KIND__CRL_DELTA ? RPC_CRL_DELTA
+                                                                               : RPC_CRL_FULL };
         err = make(keeper, &task, ca_bytes_of_text(call->session->actor), &made, &refusal);
     }
     if (err == CA_OK) {

@@ -14,7 +14,7 @@
 
 enum {
     NUMBER_LEN = 8,
-    PRUNE_COUNT = 2048, /* entries that leave in one transaction: the others wait for it */
+    PRUNE_COUNT = 1024, /* entries that leave in one transaction: the others wait for it */
     ARENA_SIZE = 4096,
     OBJECT_LEN = STORE_DIGEST_LEN + 4 + NUMBER_LEN,
 };
@@ -169,9 +169,9 @@ static struct ca_bytes url_of(const struct making *making)
 }
 
 /*
- * Is this the list to be compared with: the recorded one, or a later one of the same scope and kind?
- * That was renamed and never recorded, or the store is an older copy: then the gate sees numbers
- * that do not grow. A signature tells; that of the recorded one was checked before.
+ * Is this the list to be compared with: the recorded one, or a later one of the same scope and
+ * kind? That was renamed and never recorded, or the store is an older copy: then the gate sees
+ * numbers that do not grow. A signature tells; that of the recorded one was checked before.
  */
 static bool is_list_before(const struct making *making, const struct x509_crl *list)
 {
@@ -380,8 +380,8 @@ static enum ca_err set_times(struct making *making)
     if (making->has_previous && this_update_s < making->previous.this_update_s)
         this_update_s = making->previous.this_update_s;
     record->this_update_s = this_update_s;
-    record->next_update_s = rpc_crl_next_update_s(&order->ca->crl, making->made->kind,
-                                                  this_update_s);
+    record->next_update_s =
+        rpc_crl_next_update_s(&order->ca->crl, making->made->kind, this_update_s);
     return CA_OK;
 }
 

@@ -116,8 +116,7 @@ static bool listing_run(struct listing *listing, enum ca_err *err_out, struct ca
     if (asked->scope == NULL || asked->scope->ca[0] == '\0')
         return list_current(listing, asked->after);
     *err_out = rpc_crl_find_scope(engine->config, asked->scope, &ca);
-    return *err_out != CA_OK ||
-           list_scope(listing, ca, asked->scope->shard, asked->after, err_out);
+    return *err_out != CA_OK || list_scope(listing, ca, asked->scope->shard, asked->after, err_out);
 }
 
 bool rpc_crl_list(struct rpc_worker *worker, struct rpc_call *call)
@@ -160,10 +159,9 @@ static enum ca_err read_part(const char *path, const struct rpc_crl_published *p
 
     if (part == NULL) {
         err = CA_ERR_BUSY;
-    } else if (fd >= 0 && fstat(fd, &status) == 0 &&
-               (uint64_t)status.st_dev == published->device &&
+    } else if (fd >= 0 && fstat(fd, &status) == 0 && (uint64_t)status.st_dev == published->device &&
                (uint64_t)status.st_ino == published->inode) {
-        for (ssize_t n = 1; n > 0 && got < len; got += n > 0 ? (size_t)n : 0)
+        for (ssize_t n = 1; n > 0 && got<len; got += n> 0 ? (size_t)n : 0)
             n = pread(fd, part + got, len - got, (off_t)(offset + got));
         err = got == len ? CA_OK : CA_ERR_CRL_UNKNOWN;
     }
@@ -219,10 +217,9 @@ bool rpc_crl_get(struct rpc_worker *worker, struct rpc_call *call)
     if (answer == NULL)
         return false;
     certmill__crl_get_answer__init(answer);
-    enum ca_err err =
-        engine->crl_keeper == NULL
-            ? CA_ERR_CRL_UNKNOWN
-            : rpc_crl_find_scope(engine->config, call->request->crl_get->scope, &ca);
+    enum ca_err err = engine->crl_keeper == NULL
+                          ? CA_ERR_CRL_UNKNOWN
+                          : rpc_crl_find_scope(engine->config, call->request->crl_get->scope, &ca);
     if (err == CA_OK)
         err = get_part(worker, call, ca, answer, &refusal);
     if (err == CA_ERR_BUSY)

@@ -70,7 +70,7 @@ struct rpc_engine {
     uint8_t instance;
     atomic_uint_fast64_t commit; /* number of the last commit */
     atomic_bool is_storage_latched;
-    struct rpc_crl_keeper *crl_keeper; /* NULL: no CRLs are made */
+    struct rpc_crl_keeper *crl_keeper;          /* NULL: no CRLs are made */
     uint8_t ca_keys[RPC_CA_MAX][CA_DIGEST_LEN]; /* SHA-256 of each CA's SubjectPublicKeyInfo */
 };
 

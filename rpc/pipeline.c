@@ -488,8 +488,7 @@ static enum ca_err threads_start(struct rpc_pipeline *pipeline)
     return err;
 }
 
-static enum ca_err keeper_write(void *arg,
-                                enum ca_err (*put)(void *arg, struct store_batch *batch),
+static enum ca_err keeper_write(void *arg, enum ca_err (*put)(void *arg, struct store_batch *batch),
                                 void *put_arg)
 {
     return rpc_pipeline_write(arg, put, put_arg);

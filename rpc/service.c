@@ -506,8 +506,8 @@ static bool read_health(struct rpc_worker *worker, struct rpc_call *call)
     answer->n_alarms = alarms_fill(worker->engine, alarms);
     answer->alarms = alarms;
     answer->issuing = answer->n_alarms == 0;
-    if (keeper != NULL && rpc_crl_keeper_alarms(keeper, call->arena, alarms + answer->n_alarms,
-                                                &overdue) != CA_OK)
+    if (keeper != NULL &&
+        rpc_crl_keeper_alarms(keeper, call->arena, alarms + answer->n_alarms, &overdue) != CA_OK)
         return false;
     answer->n_alarms += overdue;
     answer->version = rpc_text(CERTMILL_VERSION);

@@ -34,7 +34,8 @@ static const struct command_option OPTIONS[] = {
     [EXPORT_CONFIG] = { "config", "FILE", "no daemon: what is in the folders this file names", 0 },
 };
 
-struct export {
+struct export
+{
     struct crl_choice choice;
     bool is_pem;
     const char *out, *config_path;
@@ -256,8 +257,7 @@ static enum ca_err from_files(struct export *export, const struct crl_target *ta
     }
     if ((err = copy_file(export, path, record->len)) != CA_OK)
         return err;
-    return crl_output_commit(&export->output,
-                             ca_bytes_of(record->sha256, sizeof(record->sha256)));
+    return crl_output_commit(&export->output, ca_bytes_of(record->sha256, sizeof(record->sha256)));
 }
 
 /* ---- all chosen */

@@ -119,8 +119,8 @@ static enum ca_err make_one(struct rpc_client *client, const struct crl_target *
     scope.ca = (char *)(uintptr_t)target->ca;
     scope.shard = target->shard;
     item.scope = &scope;
-    item.kind = kind == RPC_CRL_DELTA ? CERTMILL__CRL_KIND__CRL_DELTA
-                                      : CERTMILL__CRL_KIND__CRL_FULL;
+    item.kind =
+        kind == RPC_CRL_DELTA ? CERTMILL__CRL_KIND__CRL_DELTA : CERTMILL__CRL_KIND__CRL_FULL;
     method.n_items = 1;
     method.items = items;
     request.version = 1;

@@ -180,10 +180,11 @@ static enum ca_err check_ca_names(const struct builder *builder)
         const struct config_text *name = &settings[i].name;
         if (name->text[0] == '.' || strchr(name->text, '/') != NULL ||
             !ca_text_is_visible_ascii(ca_bytes_of_text(name->text)))
-            return config_complain(builder->source, name->line,
-                                   "\"%s\" names the files of its CRLs: visible characters, no / and"
-                                   " no . in front",
-                                   name->text);
+            return config_complain(
+                builder->source, name->line,
+                "\"%s\" names the files of its CRLs: visible characters, no / and"
+                " no . in front",
+                name->text);
         for (size_t k = 0; k < count; k++) {
             if (is_list_of(name->text, &settings[k]))
                 return config_complain(builder->source, name->line,
@@ -216,9 +217,8 @@ static enum ca_err build_schedule(const struct builder *builder,
         return config_complain(builder->source, settings->line,
                                "\"crl_overlap_minutes\" is not below \"crl_validity_minutes\"");
     if (schedule->delta_s > 0 && schedule->delta_validity_s <= schedule->delta_s)
-        return config_complain(
-            builder->source, settings->line,
-            "\"crl_delta_validity_minutes\" is not above \"crl_delta_minutes\"");
+        return config_complain(builder->source, settings->line,
+                               "\"crl_delta_validity_minutes\" is not above \"crl_delta_minutes\"");
     return CA_OK;
 }
 

@@ -20,8 +20,8 @@ struct crl_output {
     char path[PATH_MAX]; /* "-": standard output */
     struct store_publish *publish;
     FILE *spool;
-    struct crypto_message digest; /* of the DER */
-    uint64_t len;                 /* of the DER */
+    struct crypto_message digest;        /* of the DER */
+    uint64_t len;                        /* of the DER */
     uint8_t lines[CRL_OUTPUT_LINES_LEN]; /* with PEM: not written yet */
     size_t lines_len;
 };

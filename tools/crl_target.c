@@ -53,7 +53,8 @@ static bool add(struct gathering *gathering, const char *ca, uint32_t shard)
     if (is_same && last->shard == shard)
         return true; /* its delta list */
     const char *name =
-        is_same ? last->ca : (const char *)ca_arena_copy(gathering->arena, ca_bytes_of_text(ca)).data;
+        is_same ? last->ca
+                : (const char *)ca_arena_copy(gathering->arena, ca_bytes_of_text(ca)).data;
     all->items[all->count++] = (struct crl_target){ name, shard, 1 };
     return name != NULL;
 }
@@ -141,7 +142,8 @@ static bool choose(const struct crl_choice *choice, const struct crl_targets *al
         return true;
     if (has_ca)
         return wrong(exit_out, command_failed("there is no such shard"));
-    return wrong(exit_out, command_failed("there is no CA %s", choice->ca == NULL ? "" : choice->ca));
+    return wrong(exit_out,
+                 command_failed("there is no CA %s", choice->ca == NULL ? "" : choice->ca));
 }
 
 bool crl_targets_ask(struct rpc_client *client, const struct crl_choice *choice,

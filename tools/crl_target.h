@@ -22,9 +22,9 @@ struct crl_choice {
 
 /* The options, to be put into a command's table; first index of those taken by the function. */
 enum crl_choice_option { CRL_OPTION_CA, CRL_OPTION_SHARD, CRL_OPTION_ALL, CRL_OPTION_DELTA };
-#define CRL_CHOICE_OPTIONS                                                       \
-    [CRL_OPTION_CA] = { "ca", "NAME", "of this CA (default: the only one)", 0 }, \
-    [CRL_OPTION_SHARD] = { "shard", "N", "this shard of it", 0 },                \
+#define CRL_CHOICE_OPTIONS                                                           \
+    [CRL_OPTION_CA] = { "ca", "NAME", "of this CA (default: the only one)", 0 },     \
+    [CRL_OPTION_SHARD] = { "shard", "N", "this shard of it", 0 },                    \
     [CRL_OPTION_ALL] = { "all", NULL, "every shard; without --ca, of every CA", 0 }, \
     [CRL_OPTION_DELTA] = { "delta", NULL, "the delta list instead of the complete one", 0 }
 enum { CRL_CHOICE_OPTION_COUNT = 4 };
