@@ -116,6 +116,17 @@ uint64_t rpc_clock_last(struct rpc_clock_guard *guard)
     return last_us;
 }
 
+uint64_t rpc_clock_guess(struct rpc_clock_guard *guard)
+{
+    pthread_mutex_lock(&guard->lock);
+    uint64_t passed_us = guard->clock.monotonic_us(guard->clock.arg) - guard->monotonic_us;
+    uint64_t guess_us = guard->wall_us + passed_us;
+    if (guess_us < guard->high_water_us)
+        guess_us = guard->high_water_us;
+    pthread_mutex_unlock(&guard->lock);
+    return guess_us;
+}
+
 bool rpc_clock_is_trusted(struct rpc_clock_guard *guard)
 {
     uint64_t now_us;

@@ -74,6 +74,7 @@ struct rpc_engine {
     atomic_uint_fast64_t commit; /* number of the last commit */
     atomic_bool is_storage_latched;
     bool has_revoked_intents;                   /* since the start; the writer's */
+    struct rpc_crl_keeper *crl_keeper;          /* NULL: no CRLs are made */
     uint8_t ca_keys[RPC_CA_MAX][CA_DIGEST_LEN]; /* SHA-256 of each CA's SubjectPublicKeyInfo */
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/crl_keeper.h"
 #include "rpc/pipeline_parts.h"
 
 #include <assert.h>
@@ -358,9 +359,23 @@ static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
     batch_release(pipeline, batch);
 }
 
+/* Making lists takes seconds: another thread does it, and answers. */
+static void order_call(struct rpc_pipeline *pipeline, struct rpc_call *call)
+{
+    struct rpc_crl_keeper *keeper = pipeline->engine.crl_keeper;
+    enum ca_err err = keeper == NULL ? CA_ERR_CRL_UNKNOWN : rpc_crl_keeper_order(keeper, call);
+
+    if (err != CA_OK)
+        rpc_pipeline_answer(pipeline, call, err);
+}
+
 static void read_call(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
                       struct rpc_call *call)
 {
+    if (call->request->method_case == CERTMILL__REQUEST__METHOD_CRL_MAKE) {
+        order_call(pipeline, call);
+        return;
+    }
     rpc_service_read(worker, call);
     rpc_pipeline_answer(pipeline, call, CA_OK);
     store_view_rest(worker->view);
@@ -505,6 +520,24 @@ static enum ca_err threads_start(struct rpc_pipeline *pipeline)
     return err;
 }
 
+static enum ca_err keeper_write(void *arg, enum ca_err (*put)(void *arg, struct store_batch *batch),
+                                void *put_arg)
+{
+    return rpc_pipeline_write(arg, put, put_arg);
+}
+
+static void keeper_answer(void *arg, struct rpc_call *call)
+{
+    rpc_pipeline_answer(arg, call, CA_OK);
+}
+
+static enum ca_err keeper_start(struct rpc_pipeline *pipeline)
+{
+    const struct rpc_crl_host host = { &pipeline->engine, keeper_write, keeper_answer, pipeline };
+
+    return rpc_crl_keeper_open(&host, &pipeline->engine.crl_keeper);
+}
+
 enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *store,
                               const struct rpc_outlet *outlet, struct rpc_pipeline **pipeline_out)
 {
@@ -532,6 +565,8 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
         store_view_rest(pipeline->writer_view);
         err = threads_start(pipeline);
     }
+    if (err == CA_OK && config->crl_path != NULL)
+        err = keeper_start(pipeline);
     if (err != CA_OK) {
         rpc_pipeline_close(pipeline);
         return err;
@@ -542,6 +577,7 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
 
 void rpc_pipeline_drain(struct rpc_pipeline *pipeline)
 {
+    rpc_crl_keeper_drain(pipeline->engine.crl_keeper);
     pthread_mutex_lock(&pipeline->lock);
     pipeline->is_draining = true;
     while (pipeline->calls > 0)
@@ -555,6 +591,8 @@ void rpc_pipeline_close(struct rpc_pipeline *pipeline)
         return;
     if (pipeline->thread_count > 0)
         rpc_pipeline_drain(pipeline);
+    rpc_crl_keeper_close(pipeline->engine.crl_keeper);
+    pipeline->engine.crl_keeper = NULL;
     pthread_mutex_lock(&pipeline->lock);
     pipeline->is_stopping = true;
     while (pipeline->writes > 0)

@@ -13,12 +13,22 @@
 
 enum { RPC_CHAIN_MAX = 8, RPC_PROFILE_MAX = 64, RPC_CA_MAX = 64 };
 
+/* When the CRLs of a CA are made: rpc/crl_plan.h. */
+struct rpc_crl_schedule {
+    uint32_t validity_s; /* from thisUpdate to nextUpdate */
+    uint32_t overlap_s;  /* made anew so long before nextUpdate; below the validity */
+    uint32_t interval_s; /* or so long after thisUpdate, if that is earlier; 0: never for that */
+    uint32_t delta_s;    /* a delta list so long after the one before; 0: none */
+    uint32_t delta_validity_s; /* above delta_s */
+};
+
 /* One CA that issues here. */
 struct rpc_ca {
     struct rules_issuer issuer;
     struct keys_signer *signer;
     struct ca_bytes chain[RPC_CHAIN_MAX]; /* DER, its own certificate first */
     size_t chain_count;
+    struct rpc_crl_schedule crl;
 };
 
 struct rpc_profile {
@@ -53,6 +63,7 @@ struct rpc_config {
     const struct rpc_profile *profiles;
     size_t profile_count;
     struct rules_blocked_keys blocked;
+    const char *crl_path; /* folder the CRLs are published in; NULL: none are made */
     const struct rpc_listen *listens;
     size_t listen_count;
     uint32_t ipc_mode;        /* file mode of ipc sockets: 0600 or 0660 */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "ca/crypto/digest.h"
+#include "rpc/crl_keeper.h"
+#include "rpc/crl_service.h"
 #include "rpc/target.h"
 
 enum { CURSOR_LEN = 8, COUNTERS_MAX = 48 + CA_ERR_COUNT, COUNTER_NAME_MAX = 48 };
@@ -640,8 +642,10 @@ static size_t alarms_fill(struct rpc_engine *engine, char **alarms)
 static bool read_health(struct rpc_worker *worker, struct rpc_call *call)
 {
     enum { ALARMS_MAX = 8 };
+    struct rpc_crl_keeper *keeper = worker->engine->crl_keeper;
     Certmill__HealthAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
-    char **alarms = rpc_call_alloc(call, ALARMS_MAX * sizeof(*alarms));
+    char **alarms = rpc_call_alloc(call, (ALARMS_MAX + RPC_CA_MAX) * sizeof(*alarms));
+    size_t overdue = 0;
 
     if (answer == NULL || alarms == NULL)
         return false;
@@ -650,6 +654,10 @@ static bool read_health(struct rpc_worker *worker, struct rpc_call *call)
     answer->n_alarms = alarms_fill(worker->engine, alarms);
     answer->alarms = alarms;
     answer->issuing = answer->n_alarms == 0;
+    if (keeper != NULL &&
+        rpc_crl_keeper_alarms(keeper, call->arena, alarms + answer->n_alarms, &overdue) != CA_OK)
+        return false;
+    answer->n_alarms += overdue;
     answer->version = rpc_text(CERTMILL_VERSION);
     call->answer.method_case = CERTMILL__ANSWER__METHOD_HEALTH;
     call->answer.health = answer;
@@ -677,6 +685,8 @@ static bool read_method(struct rpc_worker *worker, struct rpc_call *call)
     case CERTMILL__REQUEST__METHOD_CA: return read_ca(worker, call);
     case CERTMILL__REQUEST__METHOD_STATS: return read_stats(worker, call);
     case CERTMILL__REQUEST__METHOD_HEALTH: return read_health(worker, call);
+    case CERTMILL__REQUEST__METHOD_CRL_LIST: return rpc_crl_list(worker, call);
+    case CERTMILL__REQUEST__METHOD_CRL_GET: return rpc_crl_get(worker, call);
     default: return read_nothing(call); /* issue, of no items */
     }
 }

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "ca/crypto/digest.h"
+
 enum {
     PAIR_LEN_MIN = 8, /* SEQUENCE of two INTEGERs of one octet */
     STAGE_LEN = 32768,
@@ -132,6 +134,8 @@ static enum ca_err take_tbs(struct making *making, bool is_written)
         (err = take_entries(making, is_written)) != CA_OK ||
         (err = take(making, making->parts.tail, is_written)) != CA_OK)
         return err;
+    if (is_written && making->job->source.done != NULL)
+        making->job->source.done(making->job->source.arg);
     hash_end(making);
     return CA_OK;
 }
@@ -240,7 +244,10 @@ static enum ca_err pass_gate(struct making *making, struct store_crl_made *made,
         return err;
     if (x509_crl_parse(file, &making->list, refusal) != CA_OK)
         return CA_ERR_CRL_GATE;
-    return rules_crl_gate_check(&gate, &making->list, &made->difference, refusal);
+    if ((err = rules_crl_gate_check(&gate, &making->list, &made->difference, refusal)) != CA_OK)
+        return err;
+    crypto_sha256(&file, 1, made->sha256);
+    return CA_OK;
 }
 
 static enum ca_err make(struct making *making, struct store_crl_made *made,

@@ -19,6 +19,8 @@ struct store_crl_source {
     enum ca_err (*next)(void *arg, struct ca_bytes *chunk_out);
     /* From the start, the same octets again: once in a million lists they are read twice. */
     enum ca_err (*rewind)(void *arg);
+    /* Neither will be called again: what the entries come from is free. May be NULL. */
+    void (*done)(void *arg);
 };
 
 struct store_crl_job {
@@ -34,6 +36,7 @@ struct store_crl_job {
 struct store_crl_made {
     uint64_t len;
     uint8_t tbs_sha256[32]; /* of TBSCertList */
+    uint8_t sha256[32];     /* of the file */
     struct rules_crl_difference difference;
 };
 

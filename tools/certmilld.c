@@ -262,13 +262,22 @@ static enum ca_err open_keys(const struct config *config, const struct passphras
     return err;
 }
 
+/* Instances made before there were CRLs have none. */
+static enum ca_err make_crl_folder(const struct config *config)
+{
+    if (mkdir(config->rpc.crl_path, 0755) == 0 || errno == EEXIST)
+        return CA_OK;
+    fprintf(stderr, "certmilld: %s: %s\n", config->rpc.crl_path, strerror(errno));
+    return CA_ERR_CONFIG;
+}
+
 static enum ca_err start(struct daemon *daemon, const struct arguments *arguments)
 {
     struct keys_user user;
     enum ca_err err;
 
     if ((err = find_user(daemon->config, &user)) != CA_OK || (err = confine(&user)) != CA_OK ||
-        (err = open_store(daemon)) != CA_OK)
+        (err = make_crl_folder(daemon->config)) != CA_OK || (err = open_store(daemon)) != CA_OK)
         return err;
     if ((err = open_keys(daemon->config, &arguments->passphrase)) != CA_OK)
         return err;

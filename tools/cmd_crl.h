@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_crl: the commands on CRL files, and what they share. */
+/* cmd_crl: the commands on CRLs, and what they share. */
 #pragma once
 
 #include "tools/command.h"
@@ -8,6 +8,9 @@
 int cmd_crl_show(int argc, char **argv);
 int cmd_crl_verify(int argc, char **argv);
 int cmd_crl_diff(int argc, char **argv);
+int cmd_crl_export(int argc, char **argv);
+int cmd_crl_make(int argc, char **argv);
+int cmd_crl_list(int argc, char **argv);
 
 /* "ecdsa-with-SHA256" */
 const char *crl_sig_name(enum crypto_sig sig);

@@ -22,7 +22,7 @@ static void print_counters(const Certmill__StatsAnswer *stats, bool is_json)
         json_end(&json);
 }
 
-/* Not well unless it takes requests and signs. */
+/* Not well unless it takes requests and signs, and nothing wakes anybody. */
 static int print_health(const Certmill__HealthAnswer *health, bool is_json)
 {
     struct json json;
@@ -44,7 +44,7 @@ static int print_health(const Certmill__HealthAnswer *health, bool is_json)
         json_text(&json, "version", health->version);
         json_end(&json);
     }
-    return health->ready && health->issuing ? EXIT_SUCCESS : EXIT_FAILURE;
+    return health->ready && health->issuing && health->n_alarms == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int print_answer(const Certmill__Answer *answer, bool is_json)

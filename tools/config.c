@@ -154,6 +154,74 @@ static enum ca_err build_listens(const struct builder *builder)
     return CA_OK;
 }
 
+/* ---- CRLs */
+
+/* Would files of the one, "one.crl", be taken for lists of the other: "NAME-1", "NAME-delta"? */
+static bool is_list_of(const char *one, const struct config_ca_settings *other)
+{
+    size_t len = strlen(other->name.text);
+
+    if (strncmp(one, other->name.text, len) != 0 || one[len] != '-')
+        return false;
+    const char *rest = one + len + 1;
+    size_t digits = other->crl_shards.value > 1 ? strspn(rest, "0123456789") : 0;
+    if (digits > 0 && rest[digits] == '\0')
+        return true;
+    return strcmp(rest + digits + (digits > 0 && rest[digits] == '-'), "delta") == 0;
+}
+
+/* Names of CAs become names of files. */
+static enum ca_err check_ca_names(const struct builder *builder)
+{
+    const struct config_ca_settings *settings = builder->settings.cas.items;
+    size_t count = builder->settings.cas.count;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct config_text *name = &settings[i].name;
+        if (name->text[0] == '.' || strchr(name->text, '/') != NULL ||
+            !ca_text_is_visible_ascii(ca_bytes_of_text(name->text)))
+            return config_complain(
+                builder->source, name->line,
+                "\"%s\" names the files of its CRLs: visible characters, no / and"
+                " no . in front",
+                name->text);
+        for (size_t k = 0; k < count; k++) {
+            if (is_list_of(name->text, &settings[k]))
+                return config_complain(builder->source, name->line,
+                                       "a CRL of \"%s\" would be taken for one of \"%s\"",
+                                       name->text, settings[k].name.text);
+        }
+    }
+    return CA_OK;
+}
+
+static uint32_t seconds(struct config_number minutes)
+{
+    return (uint32_t)minutes.value * 60;
+}
+
+static enum ca_err build_schedule(const struct builder *builder,
+                                  const struct config_ca_settings *settings,
+                                  struct rpc_crl_schedule *schedule)
+{
+    *schedule = (struct rpc_crl_schedule){
+        .validity_s = seconds(settings->crl_validity),
+        .overlap_s = seconds(settings->crl_overlap),
+        .interval_s = seconds(settings->crl_interval),
+        .delta_s = seconds(settings->crl_delta),
+        .delta_validity_s = seconds(settings->crl_delta_validity),
+    };
+    if (schedule->delta_validity_s == 0)
+        schedule->delta_validity_s = 2 * schedule->delta_s;
+    if (schedule->overlap_s >= schedule->validity_s)
+        return config_complain(builder->source, settings->line,
+                               "\"crl_overlap_minutes\" is not below \"crl_validity_minutes\"");
+    if (schedule->delta_s > 0 && schedule->delta_validity_s <= schedule->delta_s)
+        return config_complain(builder->source, settings->line,
+                               "\"crl_delta_validity_minutes\" is not above \"crl_delta_minutes\"");
+    return CA_OK;
+}
+
 /* ---- CAs */
 
 static enum crypto_sig usual_signature(const struct crypto_public_key *key)
@@ -259,6 +327,8 @@ static enum ca_err build_ca(const struct builder *builder,
         .crl_shard_count = (uint32_t)settings->crl_shards.value,
     };
     build_key_id(own, ca->issuer.key_id);
+    if ((err = build_schedule(builder, settings, &ca->crl)) != CA_OK)
+        return err;
     if (settings->signature.index != CONFIG_CHOICE_NONE)
         ca->issuer.sig = CONFIG_SIGNATURE_OF[settings->signature.index];
     if (!crypto_sig_fits(ca->issuer.sig, own->key.type))
@@ -313,8 +383,10 @@ static enum ca_err build_cas(const struct builder *builder)
     const struct config_ca_settings *settings = builder->settings.cas.items;
     size_t count = builder->settings.cas.count;
     struct config *config = builder->config;
-    enum ca_err err;
+    enum ca_err err = check_ca_names(builder);
 
+    if (err != CA_OK)
+        return err;
     config->cas = ca_arena_alloc(config->arena, count * sizeof(*config->cas));
     config->keys = ca_arena_alloc(config->arena, count * sizeof(*config->keys));
     if (config->cas == NULL || config->keys == NULL)
@@ -456,7 +528,8 @@ static enum ca_err build_numbers(const struct builder *builder)
     uint32_t *ipc_uids = ca_arena_alloc(config->arena, (uids->count + 1) * sizeof(*ipc_uids));
 
     config->data_path = resolve(builder, settings->data.text);
-    if (ipc_uids == NULL || config->data_path == NULL)
+    config->rpc.crl_path = resolve(builder, settings->crl_path.text);
+    if (ipc_uids == NULL || config->data_path == NULL || config->rpc.crl_path == NULL)
         return CA_ERR_NOMEM;
     for (size_t i = 0; i < uids->count; i++)
         ipc_uids[i] = (uint32_t)uids->items[i].value;

@@ -21,6 +21,7 @@ struct config_ca_settings {
     struct config_text module, pin_file;
     struct config_choice signature;
     struct config_number crl_shards, sessions, timeout_ms;
+    struct config_number crl_validity, crl_overlap, crl_interval, crl_delta, crl_delta_validity;
 };
 struct config_profile_entry {
     unsigned line;
@@ -29,7 +30,7 @@ struct config_profile_entry {
 struct config_settings {
     unsigned line;
     struct config_texts listen;
-    struct config_text tls_file, data, blocked_keys, user, group;
+    struct config_text tls_file, data, crl_path, blocked_keys, user, group;
     struct config_choice ipc_mode;
     struct config_numbers ipc_uids;
     struct config_number clock_tolerance_ms;

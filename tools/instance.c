@@ -424,7 +424,7 @@ static enum ca_err make_folders(const struct workshop *workshop)
     static const struct {
         const char *name;
         mode_t mode;
-    } folders[] = { { "ca", 0755 }, { "keys", 0700 }, { "profiles", 0755 } };
+    } folders[] = { { "ca", 0755 }, { "crl", 0755 }, { "keys", 0700 }, { "profiles", 0755 } };
     char path[PATH_MAX];
 
     if (chmod(workshop->path, 0755) != 0)

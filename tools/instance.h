@@ -8,6 +8,7 @@
  *     ca/NAME.pem        its certificate, then those above it
  *     ca/NAME.csr        its request, when an outer root signs it
  *     data/              the store
+ *     crl/               published CRLs
  */
 #pragma once
 

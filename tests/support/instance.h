@@ -17,7 +17,7 @@ struct instance {
     struct rpc_config config;
     struct rpc_pipeline *pipeline;
     struct crypto *crypto;
-    uint64_t wall_us, monotonic_us; /* its clocks; 0: the system's */
+    _Atomic uint64_t wall_us, monotonic_us; /* its clocks; 0: the system's */
 };
 
 /* CAs "root" (of the given type) and "second" (P-256), profile "test": CN required from the request

@@ -1,0 +1,874 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/crl_keeper.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/check.h"
+#include "tests/support/instance.h"
+
+enum { HOUR_S = 3600, DAY_S = 86400, START_S = 1800000000, SHARDS = 3, FILE_MAX = 1 << 20 };
+
+static struct instance instance;
+static struct rpc_engine engine;
+static struct rpc_crl_keeper *keeper;
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER; /* one writer at a time */
+
+/* The monotonic clock, and how far the wall clock is from it. */
+static atomic_int_fast64_t now_us, skew_us;
+static atomic_int sign_error;     /* what the signer answers instead of signing */
+static atomic_int too_many_since; /* deltas are too long */
+static atomic_int writes_left;    /* then writes fail; below 0: never */
+
+/* ---- seams */
+
+enum ca_err __real_keys_sign_digest(struct keys_signer *signer, struct crypto *crypto,
+                                    enum crypto_sig sig, const struct crypto_digest *digest,
+                                    struct crypto_signature *signature);
+enum ca_err __wrap_keys_sign_digest(struct keys_signer *signer, struct crypto *crypto,
+                                    enum crypto_sig sig, const struct crypto_digest *digest,
+                                    struct crypto_signature *signature);
+enum ca_err __wrap_keys_sign_digest(struct keys_signer *signer, struct crypto *crypto,
+                                    enum crypto_sig sig, const struct crypto_digest *digest,
+                                    struct crypto_signature *signature)
+{
+    int err = atomic_load(&sign_error);
+
+    if (err != CA_OK && signer == instance.cas[0].signer)
+        return (enum ca_err)err;
+    return __real_keys_sign_digest(signer, crypto, sig, digest, signature);
+}
+
+enum ca_err __real_store_entries_open_since(struct store_view *view,
+                                            const struct store_scope *scope, uint64_t since,
+                                            struct store_entries **entries_out);
+enum ca_err __wrap_store_entries_open_since(struct store_view *view,
+                                            const struct store_scope *scope, uint64_t since,
+                                            struct store_entries **entries_out);
+enum ca_err __wrap_store_entries_open_since(struct store_view *view,
+                                            const struct store_scope *scope, uint64_t since,
+                                            struct store_entries **entries_out)
+{
+    *entries_out = NULL;
+    if (atomic_load(&too_many_since) != 0)
+        return CA_ERR_TOO_MANY_ITEMS;
+    return __real_store_entries_open_since(view, scope, since, entries_out);
+}
+
+static uint64_t wall(void *arg)
+{
+    (void)arg;
+    return (uint64_t)(atomic_load(&now_us) + atomic_load(&skew_us));
+}
+
+static uint64_t monotonic(void *arg)
+{
+    (void)arg;
+    return (uint64_t)atomic_load(&now_us);
+}
+
+static enum ca_err write_one(void *arg, enum ca_err (*put)(void *arg, struct store_batch *batch),
+                             void *put_arg)
+{
+    struct store_batch *batch;
+
+    (void)arg;
+    if (atomic_load(&writes_left) == 0)
+        return CA_ERR_STORAGE;
+    atomic_fetch_sub(&writes_left, 1);
+    pthread_mutex_lock(&writing);
+    enum ca_err err = store_begin(instance.store, &batch);
+    if (err == CA_OK && (err = put(put_arg, batch)) == CA_OK)
+        err = store_commit(batch);
+    else if (err != CA_OK)
+        store_abort(batch);
+    pthread_mutex_unlock(&writing);
+    return err;
+}
+
+/* ---- calls, without a pipeline */
+
+static pthread_mutex_t answering = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
+
+static Certmill__Answer *unpack(const struct rpc_call *call)
+{
+    size_t size = rpc_call_answer_size(call);
+    uint8_t *packed = malloc(size + 1);
+
+    rpc_call_answer_pack(call, packed);
+    Certmill__Answer *answer = certmill__answer__unpack(NULL, size, packed);
+    free(packed);
+    return answer;
+}
+
+static void take_answer(void *arg, struct rpc_call *call)
+{
+    Certmill__Answer **place = call->connection;
+
+    (void)arg;
+    pthread_mutex_lock(&answering);
+    *place = unpack(call);
+    pthread_cond_broadcast(&answered);
+    pthread_mutex_unlock(&answering);
+    rpc_call_free(call);
+}
+
+static struct rpc_call *call_of(const Certmill__Request *request)
+{
+    static struct rpc_session session = { "uid:7", true };
+    size_t size = certmill__request__get_packed_size(request);
+    uint8_t *packed = malloc(size + 1);
+    struct rpc_call *call;
+
+    certmill__request__pack(request, packed);
+    check_ok(rpc_call_new(&call));
+    call->session = &session;
+    check_ok(rpc_call_decode(call, ca_bytes_of(packed, size)));
+    free(packed);
+    return call;
+}
+
+static Certmill__Answer *wait_for(Certmill__Answer **place)
+{
+    pthread_mutex_lock(&answering);
+    while (*place == NULL)
+        pthread_cond_wait(&answered, &answering);
+    pthread_mutex_unlock(&answering);
+    return *place;
+}
+
+/* An order of one list. */
+static void order(const char *ca, uint32_t shard, int kind, Certmill__Answer **place)
+{
+    Certmill__CrlScope scope = { 0 };
+    Certmill__CrlMakeItem item = CERTMILL__CRL_MAKE_ITEM__INIT, *items[] = { &item };
+    Certmill__CrlMakeRequest make = CERTMILL__CRL_MAKE_REQUEST__INIT;
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+
+    certmill__crl_scope__init(&scope);
+    scope.ca = rpc_text(ca);
+    scope.shard = shard;
+    item.scope = &scope;
+    item.kind = kind;
+    make.n_items = 1;
+    make.items = items;
+    request.version = RPC_VERSION;
+    request.method_case = CERTMILL__REQUEST__METHOD_CRL_MAKE;
+    request.crl_make = &make;
+    struct rpc_call *call = call_of(&request);
+    *place = NULL;
+    call->connection = place;
+    enum ca_err err = rpc_crl_keeper_order(keeper, call);
+    if (err != CA_OK) {
+        rpc_call_refuse(call, err);
+        take_answer(NULL, call);
+    }
+}
+
+static Certmill__Answer *make(const char *ca, uint32_t shard, int kind)
+{
+    Certmill__Answer *answer;
+
+    order(ca, shard, kind, &answer);
+    return wait_for(&answer);
+}
+
+/* The number of the list made, or the code instead. */
+static uint64_t must_make(const char *ca, uint32_t shard, int kind)
+{
+    Certmill__Answer *answer = make(ca, shard, kind);
+
+    cr_assert(answer->crl_make != NULL && answer->crl_make->n_items == 1);
+    const Certmill__CrlInfo *info = answer->crl_make->items[0];
+    cr_assert(info->status == NULL, "%s: %s", info->status->code, info->status->field);
+    cr_assert(info->is_current);
+    uint64_t number = info->number;
+    certmill__answer__free_unpacked(answer, NULL);
+    return number;
+}
+
+static void must_refuse(const char *ca, uint32_t shard, int kind, const char *code,
+                        const char *field)
+{
+    Certmill__Answer *answer = make(ca, shard, kind);
+
+    cr_assert(answer->crl_make != NULL && answer->crl_make->n_items == 1);
+    const Certmill__CrlInfo *info = answer->crl_make->items[0];
+    cr_assert(info->status != NULL && info->number == 0, "%s was not refused", code);
+    cr_assert_str_eq(info->status->code, code);
+    if (field != NULL)
+        cr_assert_str_eq(info->status->field, field);
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
+/* ---- life */
+
+static void path_of(size_t ca, uint32_t shard, enum rpc_crl_kind kind, char *path)
+{
+    check_ok(rpc_crl_path(instance.config.crl_path, &instance.cas[ca].issuer, shard, kind, path));
+}
+
+static void open_keeper(void)
+{
+    const struct rpc_crl_host host = { &engine, write_one, take_answer, NULL };
+
+    check_ok(rpc_engine_init(&engine, &instance.config, instance.store));
+    check_ok(rpc_crl_keeper_open(&host, &keeper));
+    rpc_crl_keeper_rest(keeper);
+}
+
+static void close_keeper(void)
+{
+    rpc_crl_keeper_close(keeper);
+    rpc_engine_wipe(&engine);
+    keeper = NULL;
+}
+
+/* Not started: the schedule may still be changed. */
+static void make_instance(enum crypto_key_type type)
+{
+    static const struct rpc_crl_schedule schedule = { DAY_S, 4 * HOUR_S, 0, 0, 0 };
+    static char folder[80];
+    char path[96];
+
+    atomic_store(&now_us, (int64_t)START_S * 1000000);
+    atomic_store(&skew_us, 0);
+    atomic_store(&sign_error, CA_OK);
+    atomic_store(&too_many_since, 0);
+    atomic_store(&writes_left, -1);
+    instance_make(&instance, type);
+    snprintf(folder, sizeof(folder), "%s/crl", instance.dir);
+    cr_assert(mkdir(folder, 0755) == 0);
+    instance.config.crl_path = folder;
+    instance.config.clock = (struct rpc_clock){ wall, monotonic, NULL };
+    for (size_t i = 0; i < INSTANCE_CAS; i++)
+        instance.cas[i].crl = schedule;
+    instance.cas[0].issuer.crl_url = CA_BYTES("http://crl.example.cn/root.crl");
+    snprintf(path, sizeof(path), "%s/data", instance.dir);
+    check_ok(store_open(path, &instance.store_options, &instance.store));
+}
+
+static void start(void)
+{
+    make_instance(CRYPTO_KEY_P256);
+}
+
+static void stop(void)
+{
+    if (keeper != NULL)
+        close_keeper();
+    instance_unmake(&instance);
+}
+
+TestSuite(crl_keeper, .init = start, .fini = stop, .timeout = 300);
+
+static void pass(int64_t seconds)
+{
+    atomic_fetch_add(&now_us, seconds * 1000000);
+    rpc_crl_keeper_rest(keeper);
+}
+
+static int64_t now_s(void)
+{
+    return atomic_load(&now_us) / 1000000;
+}
+
+/* ---- revocation */
+
+static struct store_scope scope_of(size_t ca, uint32_t shard)
+{
+    return (struct store_scope){ rpc_store_digest(engine.ca_keys[ca]), shard };
+}
+
+static struct ca_serial serial_of(uint64_t n)
+{
+    uint8_t random[CA_SERIAL_RANDOM_LEN] = { (uint8_t)n, (uint8_t)(n >> 8), 5 };
+
+    return ca_serial_make(7, 1000000 + n, random);
+}
+
+static enum ca_err put_change(void *arg, struct store_batch *batch)
+{
+    const struct store_status_change *change = arg;
+    const struct store_audit audit = { .kind = STORE_AUDIT_REVOKED,
+                                       .time_us = rpc_clock_last(&engine.clock),
+                                       .actor = CA_BYTES("uid:7"),
+                                       .object = ca_serial_bytes(&change->serial) };
+
+    return store_put_status(batch, change, &audit);
+}
+
+static void change_state(size_t ca, uint64_t n, enum store_state from, enum store_state to,
+                         int64_t not_after_s)
+{
+    struct store_status_change change = {
+        .serial = serial_of(n),
+        .scope = scope_of(ca, 0),
+        .old_state = from,
+        .status = { .state = to,
+                    .reason =
+                        to == STORE_STATE_HELD ? X509_CRL_CERTIFICATE_HOLD : X509_CRL_SUPERSEDED,
+                    .revoked_s = now_s(),
+                    .not_after_s = not_after_s },
+    };
+
+    check_ok(write_one(NULL, put_change, &change));
+}
+
+static void revoke_one(size_t ca, uint64_t n, int64_t not_after_s)
+{
+    change_state(ca, n, STORE_STATE_VALID, STORE_STATE_REVOKED, not_after_s);
+}
+
+/* ---- lists */
+
+static uint8_t file[FILE_MAX];
+static struct x509_crl list;
+
+static void read_list(size_t ca, uint32_t shard, enum rpc_crl_kind kind)
+{
+    char path[RPC_CRL_PATH_SIZE];
+    struct ca_refusal refusal;
+
+    path_of(ca, shard, kind, path);
+    FILE *from = fopen(path, "rb");
+    cr_assert(from != NULL, "%s", path);
+    size_t len = fread(file, 1, sizeof(file), from);
+    fclose(from);
+    check_ok(x509_crl_parse(ca_bytes_of(file, len), &list, &refusal));
+}
+
+static uint64_t number_on_list(void)
+{
+    uint64_t number = 0;
+
+    for (size_t i = 0; i < list.number.len; i++)
+        number = number << 8 | list.number.data[i];
+    return number;
+}
+
+/* The reason of its entry; -1: it has none. */
+static int reason_on_list(uint64_t n)
+{
+    struct x509_crl_cursor cursor = x509_crl_entries(&list);
+    struct ca_serial serial = serial_of(n);
+    struct x509_crl_entry entry;
+    struct ca_refusal refusal;
+
+    while (!x509_crl_at_end(&cursor)) {
+        check_ok(x509_crl_next(&cursor, &entry, &refusal));
+        if (ca_bytes_equal(entry.serial, ca_serial_bytes(&serial)))
+            return (int)entry.reason;
+    }
+    return -1;
+}
+
+static bool has_alarm(const char *want)
+{
+    char *alarms[RPC_CA_MAX];
+    struct ca_arena *arena;
+    size_t count;
+    bool is_there = false;
+
+    check_ok(ca_arena_new(4096, 1 << 20, &arena));
+    check_ok(rpc_crl_keeper_alarms(keeper, arena, alarms, &count));
+    for (size_t i = 0; i < count; i++)
+        is_there = is_there || strcmp(alarms[i], want) == 0;
+    ca_arena_free(arena);
+    return is_there;
+}
+
+static struct store_scope_info info_of(size_t ca, uint32_t shard)
+{
+    struct store_scope scope = scope_of(ca, shard);
+    struct store_scope_info info;
+    struct store_view *view;
+
+    check_ok(store_view_open(instance.store, &view));
+    check_ok(store_find_scope(view, &scope, &info));
+    store_view_close(view);
+    return info;
+}
+
+/* ---- the first start */
+
+Test(crl_keeper, the_first_start_makes_a_list_for_every_shard)
+{
+    instance.cas[1].issuer.crl_shard_count = SHARDS;
+    instance.cas[1].issuer.crl_url = CA_BYTES("http://crl.example.cn/second/%s.crl");
+    open_keeper();
+    read_list(0, 0, RPC_CRL_FULL);
+    check_bytes(list.idp.url, instance.cas[0].issuer.crl_url);
+    cr_assert(list.idp.is_critical && !list.has_entries && number_on_list() == 1);
+    cr_assert_eq(list.this_update_s, START_S);
+    cr_assert_eq(list.next_update_s, START_S + DAY_S);
+    for (uint32_t shard = 0; shard < SHARDS; shard++) {
+        struct ca_bytes url = rules_crl_url(&instance.cas[1].issuer, shard, instance.arena);
+        read_list(1, shard, RPC_CRL_FULL);
+        check_bytes(list.idp.url, url);
+    }
+    cr_assert(!has_alarm("CRL_OVERDUE:root") && !has_alarm("CRL_OVERDUE:second"));
+}
+
+Test(crl_keeper, a_list_is_recorded_with_the_digest_of_its_file)
+{
+    struct store_crl record;
+    char path[RPC_CRL_PATH_SIZE];
+
+    open_keeper();
+    revoke_one(0, 1, START_S + DAY_S);
+    cr_assert_eq(must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL), 2);
+    record = info_of(0, 0).full;
+    cr_assert(record.number == 2 && record.entry_count == 1 && record.base_number == 0);
+    path_of(0, 0, RPC_CRL_FULL, path);
+    check_ok(rpc_crl_inspect(path, &record));
+    record.sha256[31] ^= 1;
+    check_err(rpc_crl_inspect(path, &record), CA_ERR_CRL_UNKNOWN);
+    cr_assert(unlink(path) == 0);
+    check_err(rpc_crl_inspect(path, &record), CA_ERR_NOT_FOUND);
+}
+
+/* ---- schedule */
+
+Test(crl_keeper, a_list_is_made_anew_before_its_next_update_and_not_before)
+{
+    open_keeper();
+    pass(20 * HOUR_S - 1);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(number_on_list(), 1);
+    pass(1);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(number_on_list(), 2);
+    cr_assert_eq(list.this_update_s, START_S + 20 * HOUR_S);
+    cr_assert_eq(list.next_update_s, START_S + 44 * HOUR_S);
+}
+
+Test(crl_keeper, an_overdue_list_is_made_first_thing_at_the_start)
+{
+    open_keeper();
+    close_keeper();
+    atomic_fetch_add(&now_us, (int64_t)3 * DAY_S * 1000000);
+    open_keeper();
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(number_on_list(), 2);
+    cr_assert_eq(list.this_update_s, START_S + 3 * DAY_S);
+    read_list(1, 0, RPC_CRL_FULL);
+    cr_assert_eq(number_on_list(), 2);
+}
+
+Test(crl_keeper, an_entry_stays_until_it_was_on_a_list_made_after_the_certificates_end)
+{
+    const int64_t end_s = START_S + 10 * HOUR_S;
+
+    open_keeper();
+    revoke_one(0, 1, end_s);
+    revoke_one(0, 2, end_s + 100 * DAY_S);
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(reason_on_list(1), X509_CRL_SUPERSEDED);
+
+    pass(9 * HOUR_S); /* an hour before its end */
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(reason_on_list(1), X509_CRL_SUPERSEDED);
+
+    pass(1 * HOUR_S); /* at its end: it is included, so the list was not made after it */
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    cr_assert_eq(info_of(0, 0).entry_count, 2);
+
+    pass(1 * HOUR_S); /* an hour after it */
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(reason_on_list(1), X509_CRL_SUPERSEDED);
+    cr_assert_eq(info_of(0, 0).entry_count, 1);
+
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(reason_on_list(1), -1);
+    cr_assert_eq(reason_on_list(2), X509_CRL_SUPERSEDED);
+}
+
+Test(crl_keeper,
+     what_was_revoked_just_before_a_certificates_end_was_on_a_list_after_it_all_the_same)
+{
+    open_keeper();
+    revoke_one(0, 1, START_S + 10);
+    pass(3 * DAY_S); /* lists are made for themselves */
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    cr_assert_eq(info_of(0, 0).entry_count, 0);
+    struct store_scope scope = scope_of(0, 0);
+    struct store_crl lists[16];
+    struct store_view *view;
+    size_t count, with_entry = 0;
+    check_ok(store_view_open(instance.store, &view));
+    check_ok(store_find_crls(view, &scope, 0, lists, 16, &count));
+    for (size_t i = 0; i < count; i++) {
+        with_entry += lists[i].entry_count == 1 && lists[i].this_update_s > START_S + 10;
+        cr_assert(i == 0 || lists[i].number > lists[i - 1].number);
+    }
+    store_view_close(view);
+    cr_assert_eq(with_entry, 1);
+}
+
+Test(crl_keeper, many_entries_leave_in_pieces)
+{
+    enum { COUNT = 2500 };
+
+    open_keeper();
+    for (uint64_t n = 1; n <= COUNT; n++)
+        revoke_one(0, n, START_S + 10);
+    pass(HOUR_S);
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert(reason_on_list(COUNT) == X509_CRL_SUPERSEDED);
+    cr_assert_eq(info_of(0, 0).entry_count, 0);
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert(!list.has_entries);
+}
+
+/* ---- delta lists */
+
+static void start_with_deltas(void)
+{
+    instance.cas[0].crl.delta_s = HOUR_S;
+    instance.cas[0].crl.delta_validity_s = 2 * HOUR_S;
+    open_keeper();
+}
+
+Test(crl_keeper, a_hold_comes_and_goes_through_complete_and_delta_lists)
+{
+    start_with_deltas();
+    read_list(0, 0, RPC_CRL_DELTA); /* there from the first start, of the first list */
+    cr_assert(number_on_list() == 2 && !list.has_entries);
+
+    change_state(0, 1, STORE_STATE_VALID, STORE_STATE_HELD, START_S + 100 * DAY_S);
+    pass(HOUR_S);
+    read_list(0, 0, RPC_CRL_DELTA);
+    cr_assert_eq(reason_on_list(1), X509_CRL_CERTIFICATE_HOLD);
+    cr_assert_eq(list.next_update_s, START_S + 3 * HOUR_S);
+    uint64_t base = must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(reason_on_list(1), X509_CRL_CERTIFICATE_HOLD);
+
+    change_state(0, 1, STORE_STATE_HELD, STORE_STATE_VALID, START_S + 100 * DAY_S);
+    pass(HOUR_S);
+    read_list(0, 0, RPC_CRL_DELTA);
+    cr_assert_eq(reason_on_list(1), X509_CRL_REMOVE_FROM_CRL);
+    cr_assert(list.base_number.len == 1 && list.base_number.data[0] == base);
+    cr_assert(list.is_base_critical);
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(reason_on_list(1), -1);
+    pass(HOUR_S);
+    read_list(0, 0, RPC_CRL_DELTA);
+    cr_assert(!list.has_entries, "what the base says is not said again");
+}
+
+Test(crl_keeper, a_delta_list_that_would_be_too_long_is_made_as_a_complete_one)
+{
+    start_with_deltas();
+    revoke_one(0, 1, START_S + 100 * DAY_S);
+    atomic_store(&too_many_since, 1);
+    Certmill__Answer *answer = make("root", 0, CERTMILL__CRL_KIND__CRL_DELTA);
+    const Certmill__CrlInfo *info = answer->crl_make->items[0];
+    cr_assert(info->status == NULL && info->kind == CERTMILL__CRL_KIND__CRL_FULL);
+    cr_assert(info->base_number == 0 && info->entries == 1);
+    certmill__answer__free_unpacked(answer, NULL);
+    atomic_store(&too_many_since, 0);
+    cr_assert_eq(must_make("root", 0, CERTMILL__CRL_KIND__CRL_DELTA), 4);
+    read_list(0, 0, RPC_CRL_DELTA);
+    cr_assert(list.base_number.data[0] == 3);
+}
+
+Test(crl_keeper, a_delta_list_can_be_ordered_where_none_are_scheduled)
+{
+    char path[RPC_CRL_PATH_SIZE];
+
+    open_keeper();
+    path_of(0, 0, RPC_CRL_DELTA, path);
+    cr_assert(access(path, F_OK) != 0);
+    revoke_one(0, 1, START_S + 100 * DAY_S);
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_DELTA);
+    read_list(0, 0, RPC_CRL_DELTA);
+    cr_assert_eq(reason_on_list(1), X509_CRL_SUPERSEDED);
+}
+
+/* ---- what fails */
+
+Test(crl_keeper, a_token_that_is_away_is_asked_again_later_and_later_and_holds_up_nobody_else)
+{
+    open_keeper();
+    atomic_store(&sign_error, CA_ERR_BUSY);
+    pass(20 * HOUR_S);
+    read_list(1, 0, RPC_CRL_FULL);
+    cr_assert_eq(number_on_list(), 2);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(number_on_list(), 1);
+    uint64_t tried = info_of(0, 0).last_number;
+    rpc_crl_keeper_rest(keeper);
+    cr_assert_eq(info_of(0, 0).last_number, tried, "not again in the same second");
+    pass(1);
+    cr_assert_eq(info_of(0, 0).last_number, tried + 1);
+    pass(1);
+    cr_assert_eq(info_of(0, 0).last_number, tried + 1);
+    pass(1);
+    cr_assert_eq(info_of(0, 0).last_number, tried + 2);
+    must_refuse("root", 0, CERTMILL__CRL_KIND__CRL_FULL, "BUSY", NULL);
+
+    atomic_store(&sign_error, CA_OK);
+    pass(HOUR_S);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(number_on_list(), tried + 4);
+}
+
+Test(crl_keeper, somebody_is_woken_before_a_list_ends_without_a_successor)
+{
+    open_keeper();
+    atomic_store(&sign_error, CA_ERR_KEY_UNUSABLE);
+    pass(22 * HOUR_S - 1);
+    cr_assert(!has_alarm("CRL_OVERDUE:root"));
+    pass(1);
+    cr_assert(has_alarm("CRL_OVERDUE:root") && !has_alarm("CRL_OVERDUE:second"));
+    atomic_store(&sign_error, CA_OK);
+    pass(HOUR_S);
+    cr_assert(!has_alarm("CRL_OVERDUE:root"));
+}
+
+Test(crl_keeper, a_list_that_never_was_is_an_alarm_once_it_was_tried)
+{
+    instance.cas[0].issuer.crl_shard_count = SHARDS;
+    instance.cas[0].issuer.crl_url = CA_BYTES("http://crl.example.cn/root/%s.crl");
+    atomic_store(&sign_error, CA_ERR_BUSY);
+    open_keeper();
+    cr_assert(has_alarm("CRL_OVERDUE:root:0"));
+}
+
+Test(crl_keeper, a_clock_that_is_not_to_be_trusted_dates_no_list_and_the_alarm_comes_all_the_same)
+{
+    open_keeper();
+    atomic_store(&skew_us, (int64_t)400 * DAY_S * 1000000);
+    pass(20 * HOUR_S);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(number_on_list(), 1);
+    must_refuse("root", 0, CERTMILL__CRL_KIND__CRL_FULL, "CLOCK", NULL);
+    cr_assert_eq(info_of(0, 0).last_number, 1, "no number is used up");
+    cr_assert(!has_alarm("CRL_OVERDUE:root"), "whatever the wall clock says");
+    pass(2 * HOUR_S);
+    cr_assert(has_alarm("CRL_OVERDUE:root"));
+    atomic_store(&skew_us, 0);
+    pass(HOUR_S);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(number_on_list(), 2);
+}
+
+static enum ca_err put_pruned_early(void *arg, struct store_batch *batch)
+{
+    struct store_scope scope = scope_of(0, 0);
+    struct ca_serial from = { 0 };
+    bool is_done;
+
+    (void)arg;
+    return store_put_pruned(batch, &scope, START_S + 1000 * DAY_S, UINT64_MAX, &from, 100,
+                            &is_done);
+}
+
+Test(crl_keeper, a_list_that_lost_an_entry_is_not_published)
+{
+    open_keeper();
+    revoke_one(0, 1, START_S + 100 * DAY_S);
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    check_ok(write_one(NULL, put_pruned_early, NULL));
+    must_refuse("root", 0, CERTMILL__CRL_KIND__CRL_FULL, "CRL_GATE", "crl.entries");
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert(number_on_list() == 2 && reason_on_list(1) == X509_CRL_SUPERSEDED);
+    cr_assert_eq(info_of(0, 0).full.number, 2);
+    pass(22 * HOUR_S);
+    cr_assert(has_alarm("CRL_OVERDUE:root"));
+}
+
+/* ---- files that are not what they were */
+
+static void overwrite(size_t ca, long at, const char *with)
+{
+    char path[RPC_CRL_PATH_SIZE];
+
+    path_of(ca, 0, RPC_CRL_FULL, path);
+    FILE *to = fopen(path, "r+b");
+    cr_assert(to != NULL && fseek(to, at, at < 0 ? SEEK_END : SEEK_SET) == 0);
+    cr_assert(fputs(with, to) >= 0 && fclose(to) == 0);
+}
+
+Test(crl_keeper, a_published_file_that_is_gone_or_damaged_is_made_anew_at_the_start)
+{
+    char path[RPC_CRL_PATH_SIZE];
+
+    open_keeper();
+    close_keeper();
+    path_of(0, 0, RPC_CRL_FULL, path);
+    cr_assert(unlink(path) == 0);
+    overwrite(1, -10, "x");
+    open_keeper();
+    for (size_t ca = 0; ca < INSTANCE_CAS; ca++) {
+        read_list(ca, 0, RPC_CRL_FULL);
+        cr_assert_eq(number_on_list(), 2);
+        cr_assert_eq(info_of(ca, 0).full.number, 2);
+    }
+}
+
+Test(crl_keeper, a_published_file_that_is_damaged_does_not_hold_up_the_next_one)
+{
+    open_keeper();
+    revoke_one(0, 1, START_S + 100 * DAY_S);
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    overwrite(0, (long)(list.entries.data - file) + 10, "vanished"); /* in the serial number */
+    cr_assert_eq(must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL), 3);
+    overwrite(0, 0, "no list at all");
+    cr_assert_eq(must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL), 4);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(reason_on_list(1), X509_CRL_SUPERSEDED);
+}
+
+Test(crl_keeper, a_list_that_was_published_and_not_recorded_is_followed_by_a_higher_number)
+{
+    open_keeper();
+    revoke_one(0, 1, START_S + 100 * DAY_S);
+    atomic_store(&writes_left, 1); /* the number is committed, the record is not */
+    must_refuse("root", 0, CERTMILL__CRL_KIND__CRL_FULL, "STORAGE", NULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert_eq(number_on_list(), 2);
+    cr_assert_eq(info_of(0, 0).full.number, 1);
+    close_keeper();
+    atomic_store(&writes_left, -1);
+    open_keeper();
+    read_list(0, 0, RPC_CRL_FULL);
+    cr_assert(number_on_list() == 3 && reason_on_list(1) == X509_CRL_SUPERSEDED);
+    cr_assert_eq(info_of(0, 0).full.number, 3);
+}
+
+Test(crl_keeper, a_number_is_used_up_whatever_becomes_of_its_list)
+{
+    open_keeper();
+    atomic_store(&sign_error, CA_ERR_BUSY);
+    must_refuse("root", 0, CERTMILL__CRL_KIND__CRL_FULL, "BUSY", NULL);
+    close_keeper();
+    atomic_store(&sign_error, CA_OK);
+    open_keeper();
+    cr_assert_eq(must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL), 3);
+}
+
+static uint8_t saved[FILE_MAX];
+
+Test(crl_keeper, data_restored_from_an_older_copy_is_noticed)
+{
+    char path[RPC_CRL_PATH_SIZE];
+
+    open_keeper();
+    for (int i = 0; i < 5; i++)
+        must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    read_list(0, 0, RPC_CRL_FULL);
+    size_t len = list.whole.len;
+    memcpy(saved, file, len);
+    close_keeper();
+
+    /* A store that knows nothing of these, and the folder as it was. */
+    store_close(instance.store);
+    snprintf(path, sizeof(path), "%s/older", instance.dir);
+    check_ok(store_create(path, 7));
+    check_ok(store_open(path, &instance.store_options, &instance.store));
+    open_keeper();
+    read_list(0, 0, RPC_CRL_FULL);
+    check_bytes(list.whole, ca_bytes_of(saved, len));
+    must_refuse("root", 0, CERTMILL__CRL_KIND__CRL_FULL, "CRL_GATE", "crl.number");
+    cr_assert(has_alarm("CRL_OVERDUE:root"));
+}
+
+/* ---- orders */
+
+Test(crl_keeper, orders_at_once_are_all_answered_with_numbers_of_their_own)
+{
+    enum { COUNT = 8 };
+    Certmill__Answer *answers[COUNT];
+    bool is_used[COUNT + 2] = { false };
+
+    open_keeper();
+    for (size_t i = 0; i < COUNT; i++)
+        order("root", 0, CERTMILL__CRL_KIND__CRL_FULL, &answers[i]);
+    for (size_t i = 0; i < COUNT; i++) {
+        wait_for(&answers[i]);
+        uint64_t number = answers[i]->crl_make->items[0]->number;
+        cr_assert(number >= 2 && number < COUNT + 2 && !is_used[number]);
+        is_used[number] = true;
+        certmill__answer__free_unpacked(answers[i], NULL);
+    }
+}
+
+Test(crl_keeper, what_cannot_be_ordered_is_refused)
+{
+    open_keeper();
+    must_refuse("nobody", 0, CERTMILL__CRL_KIND__CRL_FULL, "CA_UNKNOWN", "scope");
+    must_refuse("root", 1, CERTMILL__CRL_KIND__CRL_FULL, "CRL_UNKNOWN", "scope");
+    must_refuse("root", 0, 2, "FIELD_FORMAT", "kind");
+    rpc_crl_keeper_drain(keeper);
+    Certmill__Answer *answer = make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    cr_assert_str_eq(answer->status->code, "STOPPING");
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
+Test(crl_keeper, what_is_ordered_is_audited_with_who_asked)
+{
+    struct store_audit_entry entries[64];
+    struct store_view *view;
+    size_t count, ours = 0, anothers = 0;
+
+    open_keeper();
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    check_ok(store_view_open(instance.store, &view));
+    check_ok(store_find_audit(view, 0, entries, 64, &count));
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i].audit.kind != STORE_AUDIT_CRL)
+            continue;
+        cr_assert_eq(entries[i].audit.object.len, 28);
+        ours += ca_bytes_equal(entries[i].audit.actor, CA_BYTES("certmilld"));
+        anothers += ca_bytes_equal(entries[i].audit.actor, CA_BYTES("uid:7"));
+    }
+    store_view_close(view);
+    cr_assert(ours == INSTANCE_CAS && anothers == 1);
+}
+
+/* ---- every kind of key */
+
+static void check_kind(enum crypto_key_type type, enum crypto_sig sig)
+{
+    struct crypto_own_key *own;
+
+    stop();
+    make_instance(type);
+    if (sig != CRYPTO_SIG_NONE)
+        instance.cas[0].issuer.sig = sig;
+    open_keeper();
+    for (uint64_t n = 1; n < 50; n++)
+        revoke_one(0, n, START_S + 100 * DAY_S);
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_FULL);
+    must_make("root", 0, CERTMILL__CRL_KIND__CRL_DELTA);
+    check_ok(crypto_own_key_new(instance.cas[0].issuer.key, &own));
+    for (enum rpc_crl_kind kind = 0; kind < RPC_CRL_KIND_COUNT; kind++) {
+        read_list(0, 0, kind);
+        check_ok(rules_crl_verify(instance.crypto, own, &list));
+    }
+    crypto_own_key_free(own);
+}
+
+Test(crl_keeper, every_kind_of_key_signs_its_lists)
+{
+    check_kind(CRYPTO_KEY_P384, CRYPTO_SIG_NONE);
+    check_kind(CRYPTO_KEY_SM2, CRYPTO_SIG_NONE);
+    check_kind(CRYPTO_KEY_ED25519, CRYPTO_SIG_NONE);
+    check_kind(CRYPTO_KEY_RSA, CRYPTO_SIG_NONE);
+    check_kind(CRYPTO_KEY_RSA, CRYPTO_SIG_PSS_SHA256);
+}
