@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What lists are made from: scopes, numbers, entries, pruning. */
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "ca/x509/crl.h"
 #include "tests/support/store.h"
@@ -465,5 +467,73 @@ Test(entries, what_was_pruned_changes_without_coming_back)
     view = view_open();
     check_err(store_find_status(view, &scope, &serial, &status), CA_ERR_NOT_FOUND);
     store_view_close(view);
+    test_check_whole(store);
+}
+
+/* ---- readers in other processes */
+
+/* Reads lists until it is killed; a list that is not whole ends it. */
+static void read_for_ever(int report_fd)
+{
+    struct store_options options = test_options;
+    struct store_scope scope = test_scope(in_scope);
+    struct store_entries *entries;
+    struct store_view *view;
+    struct store *reader;
+    uint64_t since = 0;
+
+    options.is_read_only = true;
+    if (store_open(test_path, &options, &reader) != CA_OK ||
+        store_view_open(reader, &view) != CA_OK)
+        _exit(1);
+    for (uint64_t round = 0;; round++) {
+        struct ca_bytes chunk = { NULL, 0 };
+        if (store_view_renew(view) != CA_OK)
+            _exit(2);
+        if ((round % 2 == 0 ? store_entries_open(view, &scope, &entries)
+                            : store_entries_open_since(view, &scope, since, &entries)) != CA_OK)
+            _exit(3);
+        do
+            if (store_entries_next(entries, &chunk) != CA_OK)
+                _exit(4);
+        while (chunk.len > 0);
+        store_entries_close(entries);
+        if (store_view_sequence(view, &since) != CA_OK || write(report_fd, "r", 1) != 1)
+            _exit(5);
+    }
+}
+
+Test(entries, readers_in_other_processes_see_whole_lists)
+{
+    enum { READERS = 2, ROUNDS = 60 };
+    pid_t children[READERS];
+    int reports[READERS], fds[2], status;
+    char byte;
+
+    revoke_many(1, 3000);
+    store_close(store);
+    for (int i = 0; i < READERS; i++) {
+        cr_assert_eq(pipe(fds), 0);
+        if ((children[i] = fork()) == 0)
+            read_for_ever(fds[1]);
+        close(fds[1]);
+        reports[i] = fds[0];
+    }
+    store = test_open();
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        for (uint64_t n = 10; n <= 100; n += 10)
+            put(n, round % 2 == 0 ? STORE_STATE_REVOKED : STORE_STATE_VALID,
+                round % 2 == 0 ? STORE_STATE_VALID : STORE_STATE_REVOKED);
+        if (round % 10 == 9)
+            prune(-30000 + 200 * (int64_t)round, last_sequence(), 50);
+        for (int i = 0; i < READERS; i++)
+            cr_assert_eq(read(reports[i], &byte, 1), 1, "reader %d ended", i);
+    }
+    for (int i = 0; i < READERS; i++) {
+        kill(children[i], SIGKILL);
+        waitpid(children[i], &status, 0);
+        cr_assert(WIFSIGNALED(status), "reader %d: exit %d", i, WEXITSTATUS(status));
+        close(reports[i]);
+    }
     test_check_whole(store);
 }
