@@ -111,14 +111,14 @@ static enum ca_err line_fill(const struct filling *filling, const struct rpc_tar
     if (err != CA_OK)
         return err;
     const struct store_member *before = rpc_line_find(&line, predecessor);
-    if (before != NULL)
-        err = serial_fill(filling, &before->serial, &out->predecessor);
     const struct store_member *member = rpc_line_find(&line, ca_serial_locator(&target->serial));
-    if (member == NULL) /* an intent: not in the line yet */
-        return err;
+    if (member == NULL || (before == NULL && predecessor != 0))
+        return CA_ERR_STORAGE_CORRUPT;
+    const struct store_member *next = successor_of(&line, member);
     out->delivery = delivery_of(member->delivery);
     out->operation = operation_of(member->operation);
-    const struct store_member *next = successor_of(&line, member);
+    if (before != NULL)
+        err = serial_fill(filling, &before->serial, &out->predecessor);
     if (err == CA_OK && next != NULL)
         err = serial_fill(filling, &next->serial, &out->successor);
     if (err == CA_OK)
@@ -126,8 +126,24 @@ static enum ca_err line_fill(const struct filling *filling, const struct rpc_tar
     return err;
 }
 
-static enum ca_err target_fill(const struct filling *filling, const struct rpc_target *target,
-                               uint64_t predecessor)
+/* An intent is of no line yet: the certificate it is to follow upon is found by its time of issue,
+ * which the locator tells. */
+static enum ca_err predecessor_fill(const struct filling *filling, uint64_t predecessor)
+{
+    uint64_t time_us = predecessor & (UINT64_MAX >> 8);
+    struct store_certificate before;
+    size_t count = 0;
+
+    if (predecessor == 0)
+        return CA_OK;
+    enum ca_err err =
+        store_find_time(filling->worker->view, time_us, time_us + 1, 0, &before, 1, &count);
+    if (err != CA_OK || count == 0)
+        return err;
+    return serial_fill(filling, &before.serial, &filling->out->predecessor);
+}
+
+static enum ca_err target_fill(const struct filling *filling, const struct rpc_target *target)
 {
     Certmill__Certificate *out = filling->out;
     enum ca_err err = serial_fill(filling, &target->serial, &out->serial);
@@ -136,11 +152,7 @@ static enum ca_err target_fill(const struct filling *filling, const struct rpc_t
     out->ca = rpc_text(ca_name(filling->worker->engine, &target->scope.issuer));
     out->not_before = target->not_before_s;
     out->not_after = target->not_after_s;
-    if (err == CA_OK)
-        err = standing_fill(filling, target);
-    if (err == CA_OK)
-        err = line_fill(filling, target, predecessor);
-    return err;
+    return err == CA_OK ? standing_fill(filling, target) : err;
 }
 
 static enum ca_err certificate_fill(const struct filling *filling,
@@ -153,7 +165,8 @@ static enum ca_err certificate_fill(const struct filling *filling,
     out->state = CERTMILL__STATE__STATE_VALID;
     out->certificate = rpc_binary(record->der);
     out->profile = rpc_text(profile_name(filling->worker->engine, &record->profile));
-    return target_fill(filling, &target, record->predecessor);
+    enum ca_err err = target_fill(filling, &target);
+    return err == CA_OK ? line_fill(filling, &target, record->predecessor) : err;
 }
 
 static enum ca_err intent_fill(const struct filling *filling, const struct store_intent *record)
@@ -164,7 +177,8 @@ static enum ca_err intent_fill(const struct filling *filling, const struct store
     certmill__certificate__init(out);
     out->state = CERTMILL__STATE__STATE_INTENT;
     out->profile = rpc_text(profile_name(filling->worker->engine, &record->profile));
-    return target_fill(filling, &target, record->predecessor);
+    enum ca_err err = target_fill(filling, &target);
+    return err == CA_OK ? predecessor_fill(filling, record->predecessor) : err;
 }
 
 /* An array of count messages and of pointers to them. */
