@@ -137,8 +137,8 @@ static enum ca_err rebuild(const struct rpc_config *config, struct store_view *v
         };
         break;
     case CERTMILL__ACT__ACT_ABANDON:
-        if (is_transition)
-            standing->reason = (enum x509_crl_reason)change->reason;
+        standing->reason = (enum x509_crl_reason)change->reason;
+        standing->has_invalidity = !is_transition && standing->has_invalidity;
         break;
     default: *standing = (struct rules_standing){ .state = RULES_STATE_VALID }; break;
     }
@@ -445,15 +445,6 @@ static enum ca_err tell(struct rpc_worker *worker, struct rpc_act *act)
     return err == CA_OK ? rebuild(worker->engine->config, worker->view, act, &change) : err;
 }
 
-static Certmill__State state_of(enum rules_state state)
-{
-    switch (state) {
-    case RULES_STATE_REVOKED: return CERTMILL__STATE__STATE_REVOKED;
-    case RULES_STATE_HELD: return CERTMILL__STATE__STATE_HELD;
-    default: return CERTMILL__STATE__STATE_VALID;
-    }
-}
-
 static void result_fill(struct rpc_engine *engine, struct rpc_call *call, struct rpc_act *act,
                         Certmill__ActResult *result)
 {
@@ -466,7 +457,7 @@ static void result_fill(struct rpc_engine *engine, struct rpc_call *call, struct
         return;
     }
     result->serial = rpc_binary(ca_serial_bytes(&act->target.serial));
-    result->state = state_of(standing->state);
+    result->state = rpc_state(rpc_store_state(standing->state));
     result->reason = (uint32_t)standing->reason;
     result->revoked_at = standing->revoked_s;
     result->invalidity_date = standing->has_invalidity ? standing->invalidity_s : 0;

@@ -120,6 +120,16 @@ ProtobufCBinaryData rpc_binary(struct ca_bytes bytes)
     return (ProtobufCBinaryData){ bytes.len, both.pointer };
 }
 
+Certmill__State rpc_state(enum store_state state)
+{
+    switch (state) {
+    case STORE_STATE_VALID: return CERTMILL__STATE__STATE_VALID;
+    case STORE_STATE_REVOKED: return CERTMILL__STATE__STATE_REVOKED;
+    case STORE_STATE_HELD: return CERTMILL__STATE__STATE_HELD;
+    default: return CERTMILL__STATE__STATE_NONE;
+    }
+}
+
 static void status_fill(Certmill__Status *status, enum ca_err err, const struct ca_refusal *refusal)
 {
     certmill__status__init(status);

@@ -73,6 +73,9 @@ static inline struct ca_bytes rpc_bytes(ProtobufCBinaryData data)
     return ca_bytes_of(data.data, data.len);
 }
 
+/* In the words of the protocol. */
+Certmill__State rpc_state(enum store_state state);
+
 static inline bool rpc_digest_equal(const struct store_digest *a, const struct store_digest *b)
 {
     return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
