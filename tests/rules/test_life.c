@@ -354,13 +354,15 @@ static enum ca_err compare_with_stranger(enum rules_operation operation, bool is
     profiles_prepared(profile, arena);
     check_ok(draft_values_of(&two, cell, &csr, &old_draft));
     check_ok(x509_tbs_parse(old_draft.tbs, &cert, &refusal));
-    if (is_extension)
+    if (is_extension) {
         cert.extensions[cert.extension_count++] =
             (struct x509_extension){ .oid = CA_BYTES("\x2a\x03\x04"),
                                      .value = CA_BYTES("\x05\x00") };
-    else
+    } else {
+        cert.subject.whole = CA_BYTES("longer");
         cert.subject.attributes[cert.subject.count++] =
             (struct x509_attribute){ CA_BYTES("\x55\x04\x2a"), DER_UTF8_STRING, CA_BYTES("Given") };
+    }
     two.moment.operation = operation;
     two.moment.old_not_after_s = cert.not_after_s;
     two.key = "rsa2048";
