@@ -506,7 +506,7 @@ static void standing_format(const struct rules_standing *standing, char text[128
 
 static void check_act(struct tsv *tsv)
 {
-    char **cells = tsv->fields, got[160];
+    char **cells = tsv->fields, got[128], answer[160];
     struct rules_profile *profile = profiles_enterprise_raw(arena);
     struct rules_standing before = standing_of(cells[1]), after = before;
     struct rules_act_request request = {
@@ -523,8 +523,8 @@ static void check_act(struct tsv *tsv)
     check_answer(tsv, err, cells[6]);
     if (err == CA_OK) {
         standing_format(&after, got);
-        strcat(got, is_changed ? "" : " same");
-        check_text(tsv, got, cells[7]);
+        snprintf(answer, sizeof(answer), "%s%s", got, is_changed ? "" : " same");
+        check_text(tsv, answer, cells[7]);
         return;
     }
     check_text(tsv, refusal.field, cells[7]);
