@@ -354,13 +354,15 @@ static enum ca_err compare_with_stranger(enum rules_operation operation, bool is
     profiles_prepared(profile, arena);
     check_ok(draft_values_of(&two, cell, &csr, &old_draft));
     check_ok(x509_tbs_parse(old_draft.tbs, &cert, &refusal));
-    if (is_extension)
+    if (is_extension) {
         cert.extensions[cert.extension_count++] =
             (struct x509_extension){ .oid = CA_BYTES("\x2a\x03\x04"),
                                      .value = CA_BYTES("\x05\x00") };
-    else
+    } else {
+        cert.subject.whole = CA_BYTES("longer");
         cert.subject.attributes[cert.subject.count++] =
             (struct x509_attribute){ CA_BYTES("\x55\x04\x2a"), DER_UTF8_STRING, CA_BYTES("Given") };
+    }
     two.moment.operation = operation;
     two.moment.old_not_after_s = cert.not_after_s;
     two.key = "rsa2048";
@@ -504,7 +506,7 @@ static void standing_format(const struct rules_standing *standing, char text[128
 
 static void check_act(struct tsv *tsv)
 {
-    char **cells = tsv->fields, got[160];
+    char **cells = tsv->fields, got[128], answer[160];
     struct rules_profile *profile = profiles_enterprise_raw(arena);
     struct rules_standing before = standing_of(cells[1]), after = before;
     struct rules_act_request request = {
@@ -521,8 +523,8 @@ static void check_act(struct tsv *tsv)
     check_answer(tsv, err, cells[6]);
     if (err == CA_OK) {
         standing_format(&after, got);
-        strcat(got, is_changed ? "" : " same");
-        check_text(tsv, got, cells[7]);
+        snprintf(answer, sizeof(answer), "%s%s", got, is_changed ? "" : " same");
+        check_text(tsv, answer, cells[7]);
         return;
     }
     check_text(tsv, refusal.field, cells[7]);
