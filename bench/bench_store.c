@@ -102,6 +102,7 @@ static void put_intent(struct store_batch *batch, uint64_t n)
         .body = digest_of('b', n),
         .profile = digest_of('p', 1),
         .issuer = digest_of('i', 1),
+        .not_after_s = (int64_t)(START_US / 1000000) + 365 * 86400,
     };
 
     memcpy(intent.tbs_digest, intent.request.bytes, STORE_DIGEST_LEN);

@@ -200,6 +200,10 @@ static enum ca_err put_intent(struct store_batch *store_batch, const struct rpc_
         .body = item->record.body,
         .profile = item->record.profile,
         .issuer = item->record.issuer,
+        .not_after_s = item->record.not_after_s,
+        .crl_shard = item->record.crl_shard,
+        .predecessor = item->record.predecessor,
+        .lineage = item->record.lineage,
     };
     memcpy(intent.tbs_digest, item->tbs_digest, sizeof(intent.tbs_digest));
     return store_put_intent(store_batch, &intent);
