@@ -39,29 +39,46 @@ enum ca_err store_record_parse_scope(struct ca_bytes key, struct store_scope *sc
 
 /* ---- revoked, retired */
 
-/* Every step is a bijection, of the state for a word and of the word for a state. */
-static uint64_t sum_bytes(uint64_t sum, struct ca_bytes bytes)
+/* A bijection, of the state for a word and of the word for a state. */
+static inline uint64_t sum_word(uint64_t sum, uint64_t word)
 {
-    size_t at = 0;
+    sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
+    return sum ^ sum >> 32;
+}
 
-    for (; at + 8 <= bytes.len; at += 8) {
-        sum = (sum ^ octets_load_le64(bytes.data + at)) * 0x9e3779b97f4a7c15u;
-        sum ^= sum >> 32;
+/*
+ * Four sums of every fourth word, so that none waits for the one before; one word that is another
+ * changes one of them, and with it what they make together. Ten million entries go through here
+ * for a list.
+ */
+static void sum_bytes(uint64_t sums[4], struct ca_bytes bytes)
+{
+    const uint8_t *at = bytes.data;
+    size_t left = bytes.len, lane = 0;
+
+    for (; left >= 32; at += 32, left -= 32) {
+        for (size_t i = 0; i < 4; i++)
+            sums[i] = sum_word(sums[i], octets_load_le64(at + 8 * i));
     }
-    if (at < bytes.len) {
+    for (; left >= 8; at += 8, left -= 8, lane++)
+        sums[lane] = sum_word(sums[lane], octets_load_le64(at));
+    if (left > 0) {
         uint8_t rest[8] = { 0 };
-        memcpy(rest, bytes.data + at, bytes.len - at);
-        sum = (sum ^ octets_load_le64(rest)) * 0x9e3779b97f4a7c15u;
-        sum ^= sum >> 32;
+        memcpy(rest, at, left);
+        sums[lane] = sum_word(sums[lane], octets_load_le64(rest));
     }
-    return sum;
 }
 
 static uint64_t listed_sum(enum store_table table, struct ca_bytes key, struct ca_bytes content)
 {
     uint64_t seed = (uint64_t)table << 32 | (uint64_t)key.len << 16 | content.len;
+    uint64_t sums[4];
 
-    return sum_bytes(sum_bytes(seed * 0xd6e8feb86659fd93u, key), content);
+    for (size_t i = 0; i < 4; i++)
+        sums[i] = (seed + i) * 0xd6e8feb86659fd93u;
+    sum_bytes(sums, key);
+    sum_bytes(sums, content);
+    return sum_word(sum_word(sum_word(sums[0], sums[1]), sums[2]), sums[3]);
 }
 
 void store_record_sum_listed(enum store_table table, struct ca_bytes key, uint8_t *value,
