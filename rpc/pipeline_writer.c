@@ -4,6 +4,7 @@
 
 /* What goes into one commit. */
 struct content {
+    struct rpc_call_queue acts;
     struct rpc_queue recorded; /* signed: their certificates */
     struct rpc_write *writes;
     struct rpc_queue prepared; /* their intents */
@@ -14,13 +15,18 @@ static bool ends_commit(enum ca_err err)
     return err == CA_ERR_STORAGE || err == CA_ERR_NOMEM;
 }
 
-/* Writes see the certificates of this commit, and are seen by what is reserved. */
+/*
+ * Acts come first: what was revoked before a certificate is recorded or an intent made is seen by
+ * both. Writes see the certificates of this commit, and are seen by what is reserved.
+ */
 static enum ca_err fill_commit(struct rpc_pipeline *pipeline, struct store_batch *store_batch,
                                const struct content *content)
 {
     struct rpc_engine *engine = &pipeline->engine;
     enum ca_err err = store_view_renew(pipeline->writer_view);
 
+    if (err == CA_OK)
+        err = rpc_acts_put(pipeline, &content->acts, store_batch);
     for (struct rpc_group *group = content->recorded.first; group != NULL && err == CA_OK;
          group = group->next)
         err = rpc_issue_record(engine, store_batch, group);
@@ -104,18 +110,22 @@ static void hand_to_sign(struct rpc_pipeline *pipeline, struct rpc_queue *from)
 
 static void write_once(struct rpc_pipeline *pipeline)
 {
-    struct content content = { pipeline->signed_, pipeline->write_first, pipeline->prepared };
+    struct content content = { pipeline->acts_prepared, pipeline->signed_, pipeline->write_first,
+                               pipeline->prepared };
 
+    pipeline->acts_prepared = (struct rpc_call_queue){ 0 };
     pipeline->signed_ = pipeline->prepared = (struct rpc_queue){ 0 };
     pipeline->write_first = pipeline->write_last = NULL;
     pthread_mutex_unlock(&pipeline->lock);
     enum ca_err err = commit_once(pipeline, &content);
+    rpc_acts_committed(pipeline, &content.acts, err);
     for (struct rpc_group *group = content.recorded.first; group != NULL; group = group->next)
         rpc_issue_recorded(&pipeline->engine, group, err);
     for (struct rpc_group *group = content.prepared.first; group != NULL; group = group->next)
         rpc_issue_reserved(&pipeline->engine, group, err);
     pthread_mutex_lock(&pipeline->lock);
     writes_end(pipeline, content.writes, err);
+    rpc_acts_done(pipeline, &content.acts);
     hand_to_answer(pipeline, &content.recorded);
     hand_to_sign(pipeline, &content.prepared);
     pthread_cond_broadcast(&pipeline->work);
@@ -124,7 +134,7 @@ static void write_once(struct rpc_pipeline *pipeline)
 static bool has_something_to_write(const struct rpc_pipeline *pipeline)
 {
     return pipeline->signed_.first != NULL || pipeline->prepared.first != NULL ||
-           pipeline->write_first != NULL;
+           pipeline->write_first != NULL || pipeline->acts_prepared.first != NULL;
 }
 
 void *rpc_writer_run(void *arg)
