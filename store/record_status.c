@@ -39,46 +39,41 @@ enum ca_err store_record_parse_scope(struct ca_bytes key, struct store_scope *sc
 
 /* ---- revoked, retired */
 
-/* A bijection, of the state for a word and of the word for a state. */
-static inline uint64_t sum_word(uint64_t sum, uint64_t word)
+/* Two sums side by side, since each step waits for the one before. */
+struct sums {
+    uint64_t even, odd;
+};
+
+/* A bijection of the sum for a word, and of the word for a sum: one changed word is noticed. */
+static inline uint64_t sum_step(uint64_t sum, const uint8_t *word)
 {
-    sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
+    sum = (sum ^ octets_load_le64(word)) * 0x9e3779b97f4a7c15u;
     return sum ^ sum >> 32;
 }
 
-/*
- * Four sums of every fourth word, so that none waits for the one before; one word that is another
- * changes one of them, and with it what they make together. Ten million entries go through here
- * for a list.
- */
-static void sum_bytes(uint64_t sums[4], struct ca_bytes bytes)
+static inline struct sums sum_bytes(struct sums sums, struct ca_bytes bytes)
 {
-    const uint8_t *at = bytes.data;
-    size_t left = bytes.len, lane = 0;
+    size_t at = 0;
 
-    for (; left >= 32; at += 32, left -= 32) {
-        for (size_t i = 0; i < 4; i++)
-            sums[i] = sum_word(sums[i], octets_load_le64(at + 8 * i));
+    for (; at + 16 <= bytes.len; at += 16) {
+        sums.even = sum_step(sums.even, bytes.data + at);
+        sums.odd = sum_step(sums.odd, bytes.data + at + 8);
     }
-    for (; left >= 8; at += 8, left -= 8, lane++)
-        sums[lane] = sum_word(sums[lane], octets_load_le64(at));
-    if (left > 0) {
-        uint8_t rest[8] = { 0 };
-        memcpy(rest, at, left);
-        sums[lane] = sum_word(sums[lane], octets_load_le64(rest));
+    if (at < bytes.len) {
+        uint8_t rest[16] = { 0 };
+        memcpy(rest, bytes.data + at, bytes.len - at);
+        sums.even = sum_step(sums.even, rest);
+        sums.odd = sum_step(sums.odd, rest + 8);
     }
+    return sums;
 }
 
 static uint64_t listed_sum(enum store_table table, struct ca_bytes key, struct ca_bytes content)
 {
-    uint64_t seed = (uint64_t)table << 32 | (uint64_t)key.len << 16 | content.len;
-    uint64_t sums[4];
+    struct sums sums = { (uint64_t)table << 32 | (uint64_t)key.len << 16 | content.len, 0 };
 
-    for (size_t i = 0; i < 4; i++)
-        sums[i] = (seed + i) * 0xd6e8feb86659fd93u;
-    sum_bytes(sums, key);
-    sum_bytes(sums, content);
-    return sum_word(sum_word(sum_word(sums[0], sums[1]), sums[2]), sums[3]);
+    sums = sum_bytes(sum_bytes(sums, key), content);
+    return sums.even ^ sums.odd * 0xd6e8feb86659fd93u;
 }
 
 void store_record_sum_listed(enum store_table table, struct ca_bytes key, uint8_t *value,
