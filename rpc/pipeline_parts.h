@@ -91,9 +91,9 @@ void rpc_queue_push(struct rpc_queue *queue, struct rpc_group *group);
 struct rpc_group *rpc_queue_pop(struct rpc_queue *queue);
 
 bool rpc_group_is_open(const struct rpc_group *group);
-/* Signs, and hands on to the writer. */
+/* Signs a list of groups of one CA, and hands on to the writer. */
 void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
-                       struct rpc_group *group);
+                       struct rpc_group *groups);
 
 /* ---- pipeline_remote.c */
 
