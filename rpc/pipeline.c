@@ -10,6 +10,7 @@
 enum {
     QUEUE_ITEMS_DEFAULT = 4096,
     CALLER_ITEMS_DEFAULT = 2048,
+    ACT_ITEMS_DEFAULT = 4096,
     BATCH_ITEMS_DEFAULT = 64,
     TURN_ITEMS = 8, /* taken from one caller before it is the next one's turn: a vector's lanes */
     WORKERS_MAX = 64,
@@ -91,39 +92,45 @@ void rpc_caller_free(struct rpc_caller *caller)
         free(caller);
 }
 
-/* A call weighs as many items as it has; one that only reads weighs one. */
-static size_t call_weight(const struct rpc_call *call)
+static void call_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
+                      struct rpc_call *call)
 {
-    return call->item_count == 0 ? 1 : call->item_count;
+    call->next = NULL;
+    if (caller->last == NULL)
+        caller->first = call;
+    else
+        caller->last->next = call;
+    caller->last = call;
+    caller->items += call->weight;
+    pipeline->items += call->weight;
+    pipeline->waiting_items += call->weight;
+    if (!caller->is_waiting)
+        ring_push(pipeline, caller);
+}
+
+static enum ca_err call_admit(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
+                              struct rpc_call *call)
+{
+    if (pipeline->is_draining)
+        return CA_ERR_STOPPING;
+    if (call->is_act)
+        return rpc_acts_take(pipeline, caller, call);
+    if (pipeline->items + call->weight > pipeline->limits.queue_items_max ||
+        caller->items + call->weight > pipeline->limits.caller_items_max)
+        return CA_ERR_BUSY;
+    call_take(pipeline, caller, call);
+    return CA_OK;
 }
 
 enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
                                struct rpc_call *call)
 {
-    enum ca_err err = CA_OK;
-    size_t weight = call_weight(call);
-
     pthread_mutex_lock(&pipeline->lock);
-    if (pipeline->is_draining) {
-        err = CA_ERR_STOPPING;
-    } else if (pipeline->items + weight > pipeline->limits.queue_items_max ||
-               caller->items + weight > pipeline->limits.caller_items_max) {
-        err = CA_ERR_BUSY;
-    } else {
+    enum ca_err err = call_admit(pipeline, caller, call);
+    if (err == CA_OK) {
         call->caller = caller;
-        call->next = NULL;
-        if (caller->last == NULL)
-            caller->first = call;
-        else
-            caller->last->next = call;
-        caller->last = call;
-        caller->items += weight;
         caller->calls++;
         pipeline->calls++;
-        pipeline->items += weight;
-        pipeline->waiting_items += weight;
-        if (!caller->is_waiting)
-            ring_push(pipeline, caller);
         if (pipeline->workers_idle > 0)
             pthread_cond_signal(&pipeline->work);
     }
@@ -131,12 +138,21 @@ enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline, struct rpc_caller 
     return err;
 }
 
+/* A call that has left, as far as it is still to be known. */
+struct leaving {
+    struct rpc_caller *caller;
+    size_t weight;
+    bool is_act;
+};
+
 /* The call is answered: its memory, its place and its share of batches are free again. */
-static void call_end(struct rpc_pipeline *pipeline, struct rpc_caller *caller, size_t weight)
+static void call_end(struct rpc_pipeline *pipeline, const struct leaving *leaving)
 {
+    struct rpc_caller *caller = leaving->caller;
+
     pthread_mutex_lock(&pipeline->lock);
-    caller->items -= weight;
-    pipeline->items -= weight;
+    *(leaving->is_act ? &caller->act_items : &caller->items) -= leaving->weight;
+    *(leaving->is_act ? &pipeline->act_items : &pipeline->items) -= leaving->weight;
     bool is_last = --caller->calls == 0 && caller->is_gone;
     if (--pipeline->calls == 0)
         pthread_cond_broadcast(&pipeline->idle);
@@ -181,22 +197,20 @@ static struct rpc_batch *batch_take(struct rpc_pipeline *pipeline)
     return batch;
 }
 
-static void call_answer(struct rpc_pipeline *pipeline, struct rpc_call *call)
+void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err)
 {
-    struct rpc_caller *caller = call->caller;
+    const struct leaving leaving = { call->caller, call->weight, call->is_act };
     size_t count = call->item_count;
-    size_t weight = call_weight(call);
     struct rpc_batch *batches[RPC_ITEMS_MAX];
 
     for (size_t i = 0; i < count; i++)
         batches[i] = call->items[i]->batch;
-    enum ca_err err = count == 0 ? CA_OK : rpc_issue_answer(&pipeline->engine, call);
     if (err != CA_OK)
         rpc_call_refuse(call, err);
     pipeline->outlet.answer(pipeline->outlet.arg, call); /* the call is gone */
     for (size_t i = 0; i < count; i++)
         batch_release(pipeline, batches[i]);
-    call_end(pipeline, caller, weight);
+    call_end(pipeline, &leaving);
 }
 
 /* Tells an item's call that it has ended; the last one answers the call. */
@@ -207,7 +221,7 @@ static void item_settle(struct rpc_pipeline *pipeline, struct rpc_issue *item)
     item->is_told = true;
     struct rpc_call *call = item->call;
     if (atomic_fetch_sub(&call->items_open, 1) == 1)
-        call_answer(pipeline, call);
+        rpc_pipeline_answer(pipeline, call, rpc_issue_answer(&pipeline->engine, call));
 }
 
 static void group_settle(struct rpc_pipeline *pipeline, struct rpc_group *group)
@@ -357,7 +371,7 @@ static void read_call(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
                       struct rpc_call *call)
 {
     rpc_service_read(worker, call);
-    call_answer(pipeline, call);
+    rpc_pipeline_answer(pipeline, call, CA_OK);
     store_view_rest(worker->view);
 }
 
@@ -414,6 +428,8 @@ static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
         pthread_mutex_lock(&pipeline->lock);
         return true;
     }
+    if (rpc_acts_work(pipeline, worker))
+        return true;
     if ((group = take_reserved(pipeline)) != NULL) {
         pipeline->in_hand++;
         pthread_mutex_unlock(&pipeline->lock);
@@ -459,6 +475,8 @@ static void limits_set(struct rpc_limits *limits)
         limits->queue_items_max = QUEUE_ITEMS_DEFAULT;
     if (limits->caller_items_max == 0)
         limits->caller_items_max = CALLER_ITEMS_DEFAULT;
+    if (limits->act_items_max == 0)
+        limits->act_items_max = ACT_ITEMS_DEFAULT;
     if (limits->batch_items_max == 0)
         limits->batch_items_max = BATCH_ITEMS_DEFAULT;
     if (limits->worker_count == 0)

@@ -3,6 +3,7 @@
  * pipeline_parts: what the files of the pipeline and their tests share: its state, its threads.
  *
  *   pipeline.c         calls, batches, the workers; opening and closing
+ *   pipeline_acts.c    calls that revoke and the like
  *   pipeline_remote.c  CAs whose keys are in another device
  *   pipeline_writer.c  the one thread that commits
  */
@@ -16,14 +17,18 @@ struct rpc_queue {
     struct rpc_group *first, *last;
 };
 
+struct rpc_call_queue {
+    struct rpc_call *first, *last;
+};
+
 struct rpc_caller {
     struct rpc_pipeline *pipeline;
     struct rpc_caller *next; /* in the ring of those with waiting calls */
     struct rpc_call *first, *last;
-    size_t items;    /* in the engine */
-    bool is_waiting; /* in the ring */
-    bool is_gone;    /* freed with its last call */
-    size_t calls;    /* in the engine */
+    size_t items, act_items; /* in the engine */
+    bool is_waiting;         /* in the ring */
+    bool is_gone;            /* freed with its last call */
+    size_t calls;            /* in the engine */
 };
 
 /*
@@ -66,10 +71,12 @@ struct rpc_pipeline {
     size_t items;         /* in the engine */
     size_t waiting_items; /* of them in the callers' queues */
     struct rpc_queue prepared, reserved, signed_, done;
+    size_t act_items; /* in the engine: they have room of their own */
+    struct rpc_call_queue acts, acts_prepared, acts_done;
     struct rpc_write *write_first, *write_last;
     size_t writes;        /* begun and not yet ended */
-    size_t in_hand;       /* batches and groups that workers prepare or sign */
-    size_t pending_items; /* in prepared and signed_ */
+    size_t in_hand;       /* batches, groups and acts that workers prepare or sign */
+    size_t pending_items; /* in prepared, signed_ and acts_prepared */
     bool is_gathering;    /* the writer waits for what is in hand */
     struct rpc_remote remotes[RPC_CA_MAX];
     size_t remote_count;
@@ -94,6 +101,25 @@ bool rpc_group_is_open(const struct rpc_group *group);
 /* Signs a list of groups of one CA, and hands on to the writer. */
 void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
                        struct rpc_group *groups);
+
+/* Refused (err) or filled in: sent, and its place free again. The lock is not held. */
+void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err);
+
+/* ---- pipeline_acts.c */
+
+/* BUSY, or it is waiting for a worker. The lock is held. */
+CA_MUST_CHECK enum ca_err rpc_acts_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
+                                        struct rpc_call *call);
+/* Does one piece of a worker's work; false: there is none. The lock is held, but not meanwhile. */
+bool rpc_acts_work(struct rpc_pipeline *pipeline, struct rpc_worker *worker);
+/* In the writer's transaction; then, once it is known what became of that. The lock is not held. */
+CA_MUST_CHECK enum ca_err rpc_acts_put(struct rpc_pipeline *pipeline,
+                                       const struct rpc_call_queue *acts,
+                                       struct store_batch *batch);
+void rpc_acts_committed(struct rpc_pipeline *pipeline, const struct rpc_call_queue *acts,
+                        enum ca_err err);
+/* Hands them to the workers. The lock is held. */
+void rpc_acts_done(struct rpc_pipeline *pipeline, struct rpc_call_queue *acts);
 
 /* ---- pipeline_remote.c */
 

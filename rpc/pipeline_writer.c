@@ -9,6 +9,7 @@ static const uint64_t WAIT_NS_MAX = 200000, BACKLOG_WAIT_NS_MAX = 1000000;
 
 /* What goes into one commit. */
 struct content {
+    struct rpc_call_queue acts;
     struct rpc_queue recorded; /* signed: their certificates */
     struct rpc_write *writes;
     struct rpc_queue prepared; /* their intents */
@@ -19,13 +20,18 @@ static bool ends_commit(enum ca_err err)
     return err == CA_ERR_STORAGE || err == CA_ERR_NOMEM;
 }
 
-/* Writes see the certificates of this commit, and are seen by what is reserved. */
+/*
+ * Acts come first: what was revoked before a certificate is recorded or an intent made is seen by
+ * both. Writes see the certificates of this commit, and are seen by what is reserved.
+ */
 static enum ca_err fill_commit(struct rpc_pipeline *pipeline, struct store_batch *store_batch,
                                const struct content *content)
 {
     struct rpc_engine *engine = &pipeline->engine;
     enum ca_err err = store_view_renew(pipeline->writer_view);
 
+    if (err == CA_OK)
+        err = rpc_acts_put(pipeline, &content->acts, store_batch);
     for (struct rpc_group *group = content->recorded.first; group != NULL && err == CA_OK;
          group = group->next)
         err = rpc_issue_record(engine, store_batch, group);
@@ -109,19 +115,23 @@ static void hand_to_sign(struct rpc_pipeline *pipeline, struct rpc_queue *from)
 
 static void write_once(struct rpc_pipeline *pipeline)
 {
-    struct content content = { pipeline->signed_, pipeline->write_first, pipeline->prepared };
+    struct content content = { pipeline->acts_prepared, pipeline->signed_, pipeline->write_first,
+                               pipeline->prepared };
 
+    pipeline->acts_prepared = (struct rpc_call_queue){ 0 };
     pipeline->signed_ = pipeline->prepared = (struct rpc_queue){ 0 };
     pipeline->write_first = pipeline->write_last = NULL;
     pipeline->pending_items = 0;
     pthread_mutex_unlock(&pipeline->lock);
     enum ca_err err = commit_once(pipeline, &content);
+    rpc_acts_committed(pipeline, &content.acts, err);
     for (struct rpc_group *group = content.recorded.first; group != NULL; group = group->next)
         rpc_issue_recorded(&pipeline->engine, group, err);
     for (struct rpc_group *group = content.prepared.first; group != NULL; group = group->next)
         rpc_issue_reserved(&pipeline->engine, group, err);
     pthread_mutex_lock(&pipeline->lock);
     writes_end(pipeline, content.writes, err);
+    rpc_acts_done(pipeline, &content.acts);
     hand_to_answer(pipeline, &content.recorded);
     hand_to_sign(pipeline, &content.prepared);
     pthread_cond_broadcast(&pipeline->work);
@@ -140,13 +150,14 @@ static uint64_t now_ns(void)
 static bool has_something_to_write(const struct rpc_pipeline *pipeline)
 {
     return pipeline->signed_.first != NULL || pipeline->prepared.first != NULL ||
-           pipeline->write_first != NULL;
+           pipeline->write_first != NULL || pipeline->acts_prepared.first != NULL;
 }
 
 /* Do workers have more to do than what they do now? */
 static bool has_backlog(const struct rpc_pipeline *pipeline)
 {
-    return pipeline->reserved.first != NULL || pipeline->ring_first != NULL;
+    return pipeline->reserved.first != NULL || pipeline->ring_first != NULL ||
+           pipeline->acts.first != NULL;
 }
 
 /* Is more about to come, and would it be worth waiting for? */
