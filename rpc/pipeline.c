@@ -41,6 +41,7 @@ struct rpc_group *rpc_queue_pop(struct rpc_queue *queue)
     queue->first = group->next;
     if (queue->first == NULL)
         queue->last = NULL;
+    group->next = NULL;
     return group;
 }
 
@@ -307,10 +308,11 @@ static void hand_to_writer(struct rpc_pipeline *pipeline, struct rpc_queue *queu
     pthread_mutex_lock(&pipeline->lock);
     while (group != NULL) {
         struct rpc_group *next = group->next;
+        pipeline->pending_items += group->count;
         rpc_queue_push(queue, group);
         group = next;
     }
-    pthread_cond_signal(&pipeline->write);
+    rpc_writer_notify(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
@@ -324,14 +326,22 @@ static void group_end(struct rpc_pipeline *pipeline, struct rpc_group *group)
 }
 
 void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
-                       struct rpc_group *group)
+                       struct rpc_group *groups)
 {
-    rpc_issue_sign(worker, group);
-    group->next = NULL;
-    if (rpc_group_is_open(group))
-        hand_to_writer(pipeline, &pipeline->signed_, group);
-    else
-        group_end(pipeline, group);
+    struct rpc_group *next, *open = NULL;
+
+    rpc_issue_sign(worker, groups);
+    for (struct rpc_group *group = groups; group != NULL; group = next) {
+        next = group->next;
+        if (rpc_group_is_open(group)) {
+            group->next = open;
+            open = group;
+        } else {
+            group_end(pipeline, group);
+        }
+    }
+    if (open != NULL)
+        hand_to_writer(pipeline, &pipeline->signed_, open);
 }
 
 static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
@@ -382,34 +392,74 @@ static void read_call(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
     store_view_rest(worker->view);
 }
 
+/* Takes a batch of what callers wait for. The lock is held, and let go of. */
+static void take_calls(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
+                       struct rpc_batch *batch)
+{
+    struct rpc_call *call;
+
+    gather(pipeline, batch, share(pipeline), &call);
+    pthread_mutex_unlock(&pipeline->lock);
+    if (call != NULL) {
+        read_call(pipeline, worker, call);
+        batch_release(pipeline, batch);
+    } else {
+        prepare(pipeline, worker, batch);
+    }
+}
+
+/* The lanes of a vector cost the same full or empty. */
+static bool is_signed_in_lanes(const struct rpc_ca *ca)
+{
+    return ca->issuer.key->type == CRYPTO_KEY_P256 || ca->issuer.key->type == CRYPTO_KEY_SM2;
+}
+
+/* The next group to be signed, with others behind it that fit into the same lanes. */
+static struct rpc_group *take_reserved(struct rpc_pipeline *pipeline)
+{
+    struct rpc_queue *queue = &pipeline->reserved;
+    struct rpc_group *first = rpc_queue_pop(queue);
+
+    if (first == NULL || !is_signed_in_lanes(first->ca))
+        return first;
+    struct rpc_group *last = first;
+    size_t count = first->count;
+    while (queue->first != NULL && queue->first->ca == first->ca &&
+           count + queue->first->count <= TURN_ITEMS) {
+        count += queue->first->count;
+        last->next = rpc_queue_pop(queue);
+        last = last->next;
+    }
+    return first;
+}
+
 /* Takes one piece of work, what is nearest to its answer first, and does it. The lock is held. */
 static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
 {
     struct rpc_batch *batch;
     struct rpc_group *group;
-    struct rpc_call *call = NULL;
 
     if ((group = rpc_queue_pop(&pipeline->done)) != NULL) {
         pthread_mutex_unlock(&pipeline->lock);
         group_end(pipeline, group);
-    } else if (rpc_acts_work(pipeline, worker)) {
+        pthread_mutex_lock(&pipeline->lock);
         return true;
-    } else if ((group = rpc_queue_pop(&pipeline->reserved)) != NULL) {
+    }
+    if (rpc_acts_work(pipeline, worker))
+        return true;
+    if ((group = take_reserved(pipeline)) != NULL) {
+        pipeline->in_hand++;
         pthread_mutex_unlock(&pipeline->lock);
         rpc_pipeline_sign(pipeline, worker, group);
     } else if (pipeline->ring_first != NULL && (batch = batch_take(pipeline)) != NULL) {
-        gather(pipeline, batch, share(pipeline), &call);
-        pthread_mutex_unlock(&pipeline->lock);
-        if (call != NULL) {
-            read_call(pipeline, worker, call);
-            batch_release(pipeline, batch);
-        } else {
-            prepare(pipeline, worker, batch);
-        }
+        pipeline->in_hand++;
+        take_calls(pipeline, worker, batch);
     } else {
         return false;
     }
     pthread_mutex_lock(&pipeline->lock);
+    pipeline->in_hand--;
+    rpc_writer_notify(pipeline);
     return true;
 }
 
@@ -534,7 +584,7 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
         return CA_ERR_NOMEM;
     pthread_mutex_init(&pipeline->lock, NULL);
     pthread_cond_init(&pipeline->work, NULL);
-    pthread_cond_init(&pipeline->write, NULL);
+    rpc_writer_init(pipeline);
     pthread_cond_init(&pipeline->idle, NULL);
     pthread_cond_init(&pipeline->written, NULL);
     pipeline->outlet = *outlet;
