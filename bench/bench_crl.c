@@ -1,40 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_crl: how long does a list of N entries take, from entries to a synced, renamed file?
+ * bench_crl: how long does a CRL take, from stored entries to a synced, renamed, recorded file?
  *
- *   bench_crl [--folder DIR] [--openssl] N...
+ *   bench_crl fill DATA CERT COUNT [FROM]  revokes COUNT certificates of CERT's key in the store
+ * DATA bench_crl make DATA CERT FOLDER        complete lists in FOLDER, signed with P-256 and with
+ * SM2 bench_crl delta DATA CERT FOLDER COUNT COUNT revocations, then a delta list bench_crl openssl
+ * FILE                 the entries of that list through X509_CRL bench_crl hashes
  *
- * The entries are ready-encoded in a mapped file and are handed over one by one, as a cursor over
- * a store would. Every list passes the gate, with the list before it as its predecessor. With
- * --openssl the same entries go through X509_CRL: objects made, sorted, signed, encoded, written,
- * synced, renamed. Wall clock; the memory is the most anonymous memory seen above that before.
+ * The lists are made by what makes them in the daemon (rpc/crl_maker.h), with its two commits; each
+ * passes the gate, with the list before it as its predecessor. OpenSSL gets its entries from
+ * memory: objects made, sorted, signed, encoded, written, synced, renamed. Wall clock, the middle
+ * one of three; memory is the most anonymous memory seen above that before.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
 #include "ca/crypto/digest.h"
-#include "store/crl_file.h"
+#include "rpc/crl_maker.h"
 #include "tests/support/issuer.h"
+#include "tools/chain.h"
+#include "tools/file.h"
 
-enum { ENTRY_EVERY = 1 << 16, HASH_SPAN_NS = 400000000, HASH_LEN = 32768 };
+enum {
+    BATCH = 8192, /* revocations in one commit */
+    ROUNDS = 3,
+    SAMPLE_US = 2000,
+    HASH_SPAN_NS = 400000000,
+    HASH_LEN = 32768,
+    SPKI_LEN_MAX = 1024,
+};
+#define START_US UINT64_C(1735689600000000) /* 2025-01-01 */
 
-static struct {
-    const char *folder;
-    char entries_path[512];
-    char list_path[512];
-    struct ca_bytes entries; /* mapped */
-    uint32_t count;
-    size_t at;
-    uint32_t sampled;
-    uint64_t memory_peak_kib;
-} run;
+static void must(enum ca_err err, const char *what)
+{
+    if (err != CA_OK)
+        bench_die("%s: %s", what, ca_err_text(err));
+}
+
+/* ---- anonymous memory, looked at all the time */
+
+static atomic_bool is_watched;
+static atomic_uint_fast64_t peak_kib;
 
 static uint64_t anonymous_kib(void)
 {
@@ -52,141 +68,247 @@ static uint64_t anonymous_kib(void)
     return kib;
 }
 
-static void sample_memory(void)
-{
-    uint64_t kib = anonymous_kib();
-
-    if (kib > run.memory_peak_kib)
-        run.memory_peak_kib = kib;
-}
-
-/* ---- entries: serial numbers of 18 octets, three of four with a reason */
-
-static void make_entries(uint32_t count)
-{
-    struct entries part = { 0 };
-    int fd = open(run.entries_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-
-    if (fd < 0)
-        bench_die("cannot make %s", run.entries_path);
-    for (uint32_t i = 0; i < count; i += ENTRY_EVERY) {
-        part.len = 0;
-        entries_fill(&part, i, count - i < ENTRY_EVERY ? count - i : ENTRY_EVERY, 18);
-        if (write(fd, part.memory, part.len) != (ssize_t)part.len)
-            bench_die("cannot write %s", run.entries_path);
-    }
-    entries_free(&part);
-
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        bench_die("cannot stat");
-    void *memory = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
-    if (memory == MAP_FAILED)
-        bench_die("cannot map");
-    close(fd);
-    run.entries = ca_bytes_of(memory, (size_t)status.st_size);
-    run.count = count;
-}
-
-static void drop_entries(void)
-{
-    munmap((void *)(uintptr_t)run.entries.data, run.entries.len);
-    unlink(run.entries_path);
-}
-
-static enum ca_err next_entry(void *arg, struct ca_bytes *chunk_out)
+static void *watch(void *arg)
 {
     (void)arg;
-    if (run.at == run.entries.len) {
-        *chunk_out = (struct ca_bytes){ 0 };
-        return CA_OK;
+    while (atomic_load(&is_watched)) {
+        uint64_t kib = anonymous_kib();
+        if (kib > atomic_load(&peak_kib))
+            atomic_store(&peak_kib, kib);
+        usleep(SAMPLE_US);
     }
-    const uint8_t *entry = run.entries.data + run.at;
-    *chunk_out = ca_bytes_of(entry, 2u + entry[1]);
-    run.at += chunk_out->len;
-    if (++run.sampled % ENTRY_EVERY == 0)
-        sample_memory();
-    return CA_OK;
+    return NULL;
 }
 
-static enum ca_err rewind_entries(void *arg)
+/* ---- the store */
+
+static struct store *store;
+static struct store_scope scope; /* of the certificate's key, shard 0 */
+static struct rpc_clock_guard guard;
+
+static void open_store(const char *path, const char *cert_path)
 {
+    static const struct store_options options = { .map_size = (size_t)256 << 30 };
+    static const struct rpc_clock clock = { 0 };
+    static struct chain chain;
+    struct ca_refusal refusal = { "", "" };
+    struct ca_arena *arena;
+    struct store_info info;
+    uint8_t *text, digest[CA_DIGEST_LEN];
+    size_t len;
+
+    must(store_open(path, &options, &store), path);
+    store_info(store, &info);
+    rpc_clock_init(&guard, &clock, 2000000, info.clock_us);
+    must(ca_arena_new(1 << 16, 1 << 22, &arena), "memory");
+    must(file_load(cert_path, CHAIN_FILE_LEN_MAX, &text, &len), cert_path);
+    must(chain_parse(ca_bytes_of(text, len), arena, &chain, &refusal), cert_path);
+    crypto_sha256(&chain.certs[0].spki, 1, digest);
+    memcpy(scope.issuer.bytes, digest, STORE_DIGEST_LEN);
+    ca_arena_free(arena);
+    free(text);
+}
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* Numbers of other offsets lie between those of one. */
+static void put_revocation(struct store_batch *batch, uint64_t n, uint64_t offset)
+{
+    static const uint8_t reasons[] = { X509_CRL_UNSPECIFIED, X509_CRL_KEY_COMPROMISE,
+                                       X509_CRL_AFFILIATION_CHANGED, X509_CRL_SUPERSEDED,
+                                       X509_CRL_CESSATION_OF_OPERATION };
+    uint8_t random[CA_SERIAL_RANDOM_LEN];
+    uint64_t now_us;
+
+    for (size_t i = 0; i < sizeof(random); i++)
+        random[i] = (uint8_t)(mix(n + (i / 8) * 77) >> (8 * (i % 8)));
+    must(rpc_clock_read(&guard, &now_us), "clock");
+    const struct store_status_change change = {
+        .serial = ca_serial_make(1, START_US + n * 16 + offset, random),
+        .scope = scope,
+        .old_state = STORE_STATE_VALID,
+        .status = { .state = STORE_STATE_REVOKED,
+                    .reason = reasons[n % 5],
+                    .revoked_s = (int64_t)(START_US / 1000000) + (int64_t)(n % 1000000),
+                    .has_invalidity = n % 7 == 1,
+                    .invalidity_s = n % 7 == 1 ? (int64_t)(START_US / 1000000) : 0,
+                    .not_after_s = INT64_C(2524608000) }, /* 2050-01-01 */
+    };
+    const struct store_audit audit = { .kind = STORE_AUDIT_REVOKED,
+                                       .time_us = now_us,
+                                       .actor = CA_BYTES("bench"),
+                                       .object = ca_serial_bytes(&change.serial) };
+    must(store_put_status(batch, &change, &audit), "revocation");
+}
+
+static void fill(uint64_t from, uint64_t count)
+{
+    bool is_long = count > BATCH;
+
+    for (uint64_t n = from; n < from + count;) {
+        struct store_batch *batch;
+        must(store_begin(store, &batch), "begin");
+        for (size_t i = 0; i < BATCH && n < from + count; i++, n++)
+            put_revocation(batch, n, 0);
+        must(store_commit(batch), "commit");
+        if (is_long && n % (BATCH * 64) == 0)
+            fprintf(stderr, "\r%" PRIu64 " revoked", n);
+    }
+    if (is_long)
+        fputc('\n', stderr);
+}
+
+/* One, in a commit of its own. */
+static void revoke_one(uint64_t n, uint64_t offset)
+{
+    struct store_batch *batch;
+
+    must(store_begin(store, &batch), "begin");
+    put_revocation(batch, n, offset);
+    must(store_commit(batch), "commit");
+}
+
+static enum ca_err write_one(void *arg, enum ca_err (*put)(void *arg, struct store_batch *batch),
+                             void *put_arg)
+{
+    struct store_batch *batch;
+    enum ca_err err = store_begin(store, &batch);
+
     (void)arg;
-    run.at = 0;
-    return CA_OK;
+    if (err != CA_OK)
+        return err;
+    if ((err = put(put_arg, batch)) == CA_OK)
+        return store_commit(batch);
+    store_abort(batch);
+    return err;
+}
+
+static uint64_t entry_count(void)
+{
+    struct store_scope_info info;
+    struct store_view *view;
+
+    must(store_view_open(store, &view), "view");
+    must(store_find_scope(view, &scope, &info), "scope");
+    store_view_close(view);
+    return info.entry_count;
 }
 
 /* ---- ours */
 
-static struct ca_bytes map_list(void)
-{
-    int fd = open(run.list_path, O_RDONLY);
-    struct stat status;
+struct workshop {
+    struct issuer issuer;
+    struct rpc_ca ca;
+    struct rpc_crl_maker *maker;
+};
 
-    if (fd < 0 || fstat(fd, &status) != 0)
-        bench_die("no %s", run.list_path);
-    void *memory = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
-    if (memory == MAP_FAILED)
-        bench_die("cannot map the list");
-    close(fd);
-    return ca_bytes_of(memory, (size_t)status.st_size);
+static void workshop_open(struct workshop *workshop, enum crypto_key_type type, enum crypto_sig sig,
+                          const char *folder)
+{
+    const struct rpc_crl_desk desk = {
+        .store = store, .clock = &guard, .folder = folder, .write = write_one
+    };
+
+    issuer_open(&workshop->issuer, type, sig);
+    workshop->ca = (struct rpc_ca){
+        .issuer = { .name = "bench",
+                    .subject = workshop->issuer.name,
+                    .key = keys_signer_public(workshop->issuer.signer),
+                    .sig = sig,
+                    .crl_url = CA_BYTES("http://crl.example.cn/bench.crl"),
+                    .crl_shard_count = 1 },
+        .signer = workshop->issuer.signer,
+        .crl = { .validity_s = 7 * 86400, .overlap_s = 86400 },
+    };
+    memcpy(workshop->ca.issuer.key_id, workshop->issuer.key_id, sizeof(workshop->ca.issuer.key_id));
+    must(rpc_crl_maker_open(&desk, &workshop->maker), "maker");
 }
 
-static double write_list(struct issuer *issuer, uint8_t number, const struct x509_crl *previous,
-                         bool is_plain)
+static void workshop_close(struct workshop *workshop)
 {
-    struct x509_crl_form form = issuer_form(issuer, &number);
-    const struct store_publish_options options = { .is_plain = is_plain };
-    struct store_crl_made made;
-    struct ca_refusal refusal;
+    rpc_crl_maker_close(workshop->maker);
+    issuer_close(&workshop->issuer);
+}
 
-    form.entries_len = run.entries.len;
-    run.at = 0;
-    const struct store_crl_job job = {
-        .form = &form,
-        .source = { NULL, next_entry, rewind_entries },
-        .signer = issuer->signer,
-        .crypto = issuer->crypto,
-        .gate = { .previous = previous, .key = issuer->own },
+static double make_list(struct workshop *workshop, enum rpc_crl_kind kind,
+                        struct rpc_crl_made *made)
+{
+    const struct rpc_crl_order order = {
+        .ca = &workshop->ca,
+        .own = workshop->issuer.own,
+        .scope = scope,
+        .kind = kind,
+        .actor = CA_BYTES("bench"),
     };
+    struct ca_refusal refusal;
     uint64_t start_ns = bench_now_ns();
-    enum ca_err err = store_crl_write(run.list_path, &job, &options, &made, &refusal);
+
+    enum ca_err err = rpc_crl_make(workshop->maker, &order, made, &refusal);
     double seconds = (double)(bench_now_ns() - start_ns) / 1e9;
-    if (err != CA_OK || made.difference.after != run.count)
+    if (err != CA_OK || made->kind != kind)
         bench_die("list refused: %s (%s, %s)", ca_err_text(err), refusal.field, refusal.rule);
     return seconds;
 }
 
-static void bench_kind(const char *prefix, enum crypto_key_type type, enum crypto_sig sig)
+static void bench_complete(const char *name, enum crypto_key_type type, enum crypto_sig sig,
+                           const char *folder)
 {
-    static struct issuer issuer;
-    static struct x509_crl previous;
-    struct ca_refusal refusal;
-    double first[3], next[3], plain[3];
-    char name[64];
+    static struct workshop workshop;
+    struct rpc_crl_made made;
+    double seconds[ROUNDS];
+    char figure[96];
+    pthread_t watcher;
 
-    issuer_open(&issuer, type, sig);
+    workshop_open(&workshop, type, sig, folder);
     uint64_t before_kib = anonymous_kib();
-    run.memory_peak_kib = 0;
-    for (size_t i = 0; i < 3; i++) {
-        unlink(run.list_path);
-        first[i] = write_list(&issuer, 1, NULL, false);
-        struct ca_bytes mapped = map_list();
-        if (x509_crl_parse(mapped, &previous, &refusal) != CA_OK)
-            bench_die("the list cannot be read");
-        next[i] = write_list(&issuer, 2, &previous, false);
-        plain[i] = write_list(&issuer, 3, &previous, true);
-        munmap((void *)(uintptr_t)mapped.data, mapped.len);
+    atomic_store(&peak_kib, before_kib);
+    atomic_store(&is_watched, true);
+    if (pthread_create(&watcher, NULL, watch, NULL) != 0)
+        bench_die("no thread");
+    make_list(&workshop, RPC_CRL_FULL, &made); /* the one before */
+    for (size_t i = 0; i < ROUNDS; i++)
+        seconds[i] = make_list(&workshop, RPC_CRL_FULL, &made);
+    atomic_store(&is_watched, false);
+    pthread_join(watcher, NULL);
+    if (made.record.entry_count != entry_count())
+        bench_die("a list without all entries");
+    snprintf(figure, sizeof(figure), "%s.%" PRIu64 ".seconds", name, made.record.entry_count);
+    bench_figure("crl.", figure, bench_median(seconds, ROUNDS), "s");
+    snprintf(figure, sizeof(figure), "%s.%" PRIu64 ".octets", name, made.record.entry_count);
+    bench_figure("crl.", figure, (double)made.record.len, "octets");
+    snprintf(figure, sizeof(figure), "%s.%" PRIu64 ".memory", name, made.record.entry_count);
+    bench_figure("crl.", figure, (double)(atomic_load(&peak_kib) - before_kib) / 1024, "MiB");
+    workshop_close(&workshop);
+}
+
+static void bench_delta(const char *folder, uint64_t count)
+{
+    static struct workshop workshop;
+    struct rpc_crl_made made;
+    double ms[ROUNDS], commit_ms[ROUNDS];
+    uint64_t base_count = entry_count();
+    char figure[96];
+
+    workshop_open(&workshop, CRYPTO_KEY_P256, CRYPTO_SIG_ECDSA_SHA256, folder);
+    make_list(&workshop, RPC_CRL_FULL, &made);
+    for (uint64_t i = 0; i < count; i++)
+        revoke_one(i * (base_count / count), 1);
+    make_list(&workshop, RPC_CRL_DELTA, &made);
+    for (size_t i = 0; i < ROUNDS; i++) {
+        ms[i] = 1000 * make_list(&workshop, RPC_CRL_DELTA, &made);
+        uint64_t start_ns = bench_now_ns();
+        revoke_one(i, 15);
+        commit_ms[i] = (double)(bench_now_ns() - start_ns) / 1e6;
     }
-    snprintf(name, sizeof(name), "%s.%u.first.seconds", prefix, run.count);
-    bench_figure("crl.", name, bench_median(first, 3), "s");
-    snprintf(name, sizeof(name), "%s.%u.seconds", prefix, run.count);
-    bench_figure("crl.", name, bench_median(next, 3), "s");
-    snprintf(name, sizeof(name), "%s.%u.plain.seconds", prefix, run.count);
-    bench_figure("crl.", name, bench_median(plain, 3), "s");
-    snprintf(name, sizeof(name), "%s.%u.memory", prefix, run.count);
-    bench_figure("crl.", name, (double)(run.memory_peak_kib - before_kib) / 1024, "MiB");
-    issuer_close(&issuer);
+    snprintf(figure, sizeof(figure), "delta.%" PRIu64 ".of.%" PRIu64 ".ms", count, base_count);
+    bench_figure("crl.", figure, bench_median(ms, ROUNDS), "ms");
+    bench_figure("crl.", "commit.ms", bench_median(commit_ms, ROUNDS), "ms");
+    workshop_close(&workshop);
 }
 
 /* ---- hashes of the same run */
@@ -243,13 +365,13 @@ static X509_REVOKED *openssl_entry(const struct x509_crl_entry *entry)
     return revoked;
 }
 
-static X509_CRL *openssl_list(EVP_PKEY *key)
+static X509_CRL *openssl_list(EVP_PKEY *key, struct ca_bytes entries, uint32_t *count)
 {
     X509_CRL *crl = X509_CRL_new();
     X509_NAME *name = X509_NAME_new();
     ASN1_TIME *time = ASN1_TIME_set(NULL, ISSUER_TIME_S + 86400);
     ASN1_INTEGER *number = ASN1_INTEGER_new();
-    struct x509_crl_cursor cursor = { run.entries.data, run.entries.data + run.entries.len };
+    struct x509_crl_cursor cursor = { entries.data, entries.data + entries.len };
     struct x509_crl_entry entry;
     struct ca_refusal refusal;
 
@@ -262,6 +384,7 @@ static X509_CRL *openssl_list(EVP_PKEY *key)
         if (x509_crl_next(&cursor, &entry, &refusal) != CA_OK ||
             X509_CRL_add0_revoked(crl, openssl_entry(&entry)) != 1)
             bench_die("OpenSSL takes no more entries");
+        ++*count;
     }
     ASN1_INTEGER_set(number, 1);
     X509_CRL_add1_ext_i2d(crl, NID_crl_number, number, 0, 0);
@@ -274,56 +397,88 @@ static X509_CRL *openssl_list(EVP_PKEY *key)
     return crl;
 }
 
-static void bench_openssl(void)
+static struct ca_bytes map_list(const char *path)
 {
+    int fd = open(path, O_RDONLY);
+    struct stat status;
+
+    if (fd < 0 || fstat(fd, &status) != 0)
+        bench_die("no %s", path);
+    void *memory = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (memory == MAP_FAILED)
+        bench_die("cannot map %s", path);
+    close(fd);
+    return ca_bytes_of(memory, (size_t)status.st_size);
+}
+
+static void bench_openssl(const char *path)
+{
+    static struct x509_crl list;
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    char name[64], temporary[600];
+    struct ca_bytes mapped = map_list(path);
+    struct ca_refusal refusal;
+    char name[64], temporary[600], renamed[600];
+    uint32_t count = 0;
     uint64_t before_kib = anonymous_kib();
 
-    snprintf(temporary, sizeof(temporary), "%s.openssl", run.list_path);
+    must(x509_crl_parse(mapped, &list, &refusal), path);
+    snprintf(temporary, sizeof(temporary), "%s.openssl.new", path);
+    snprintf(renamed, sizeof(renamed), "%s.openssl", path);
     uint64_t start_ns = bench_now_ns();
-    X509_CRL *crl = openssl_list(key);
+    X509_CRL *crl = openssl_list(key, list.entries, &count);
     FILE *file = fopen(temporary, "wb");
     if (file == NULL || i2d_X509_CRL_fp(file, crl) != 1 || fflush(file) != 0 ||
-        fsync(fileno(file)) != 0 || rename(temporary, run.list_path) != 0)
+        fsync(fileno(file)) != 0 || rename(temporary, renamed) != 0)
         bench_die("OpenSSL does not write");
     double seconds = (double)(bench_now_ns() - start_ns) / 1e9;
     uint64_t after_kib = anonymous_kib();
     fclose(file);
+    unlink(renamed);
     X509_CRL_free(crl);
     EVP_PKEY_free(key);
-    snprintf(name, sizeof(name), "openssl.%u.seconds", run.count);
+    munmap((void *)(uintptr_t)mapped.data, mapped.len);
+    snprintf(name, sizeof(name), "openssl.%u.seconds", count);
     bench_figure("crl.", name, seconds, "s");
-    snprintf(name, sizeof(name), "openssl.%u.memory", run.count);
+    snprintf(name, sizeof(name), "openssl.%u.memory", count);
     bench_figure("crl.", name, (double)(after_kib - before_kib) / 1024, "MiB");
+}
+
+static _Noreturn void usage(void)
+{
+    bench_die("fill DATA CERT COUNT [FROM] | make DATA CERT FOLDER | delta DATA CERT FOLDER COUNT |"
+              " openssl FILE | hashes");
 }
 
 int main(int argc, char **argv)
 {
-    bool has_openssl = false;
+    const uint64_t count_max = 100000000;
+    const char *what = argc > 1 ? argv[1] : "";
 
-    run.folder = ".";
     if (keys_harden_process() != CA_OK)
         bench_die("this process cannot keep keys");
-    bench_hashes();
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--folder") == 0 && i + 1 < argc) {
-            run.folder = argv[++i];
-            continue;
-        }
-        if (strcmp(argv[i], "--openssl") == 0) {
-            has_openssl = true;
-            continue;
-        }
-        snprintf(run.entries_path, sizeof(run.entries_path), "%s/bench_crl.entries", run.folder);
-        snprintf(run.list_path, sizeof(run.list_path), "%s/bench_crl.crl", run.folder);
-        make_entries((uint32_t)bench_number("N", argv[i], 50000000));
-        bench_kind("full", CRYPTO_KEY_P256, CRYPTO_SIG_ECDSA_SHA256);
-        bench_kind("sm2", CRYPTO_KEY_SM2, CRYPTO_SIG_SM2_SM3);
-        if (has_openssl)
-            bench_openssl();
-        drop_entries();
-        unlink(run.list_path);
+    if (strcmp(what, "hashes") == 0 && argc == 2) {
+        bench_hashes();
+        return EXIT_SUCCESS;
     }
+    if (strcmp(what, "openssl") == 0 && argc == 3) {
+        bench_openssl(argv[2]);
+        return EXIT_SUCCESS;
+    }
+    if (argc < 5)
+        usage();
+    open_store(argv[2], argv[3]);
+    if (strcmp(what, "fill") == 0) {
+        fill(argc > 5 ? bench_number("FROM", argv[5], count_max) : 0,
+             bench_number("COUNT", argv[4], count_max));
+    } else if (strcmp(what, "make") == 0) {
+        bench_complete("full", CRYPTO_KEY_P256, CRYPTO_SIG_ECDSA_SHA256, argv[4]);
+        if (argc == 5)
+            bench_complete("sm2", CRYPTO_KEY_SM2, CRYPTO_SIG_SM2_SM3, argv[4]);
+    } else if (strcmp(what, "delta") == 0 && argc == 6) {
+        bench_delta(argv[4], bench_number("COUNT", argv[5], STORE_DELTA_ENTRIES_MAX));
+    } else {
+        usage();
+    }
+    store_close(store);
     return EXIT_SUCCESS;
 }

@@ -41,6 +41,7 @@ struct rpc_group *rpc_queue_pop(struct rpc_queue *queue)
     queue->first = group->next;
     if (queue->first == NULL)
         queue->last = NULL;
+    group->next = NULL;
     return group;
 }
 
@@ -325,14 +326,22 @@ static void group_end(struct rpc_pipeline *pipeline, struct rpc_group *group)
 }
 
 void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
-                       struct rpc_group *group)
+                       struct rpc_group *groups)
 {
-    rpc_issue_sign(worker, group);
-    group->next = NULL;
-    if (rpc_group_is_open(group))
-        hand_to_writer(pipeline, &pipeline->signed_, group);
-    else
-        group_end(pipeline, group);
+    struct rpc_group *next, *open = NULL;
+
+    rpc_issue_sign(worker, groups);
+    for (struct rpc_group *group = groups; group != NULL; group = next) {
+        next = group->next;
+        if (rpc_group_is_open(group)) {
+            group->next = open;
+            open = group;
+        } else {
+            group_end(pipeline, group);
+        }
+    }
+    if (open != NULL)
+        hand_to_writer(pipeline, &pipeline->signed_, open);
 }
 
 static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
@@ -397,6 +406,31 @@ static void take_calls(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
     }
 }
 
+/* The lanes of a vector cost the same full or empty. */
+static bool is_signed_in_lanes(const struct rpc_ca *ca)
+{
+    return ca->issuer.key->type == CRYPTO_KEY_P256 || ca->issuer.key->type == CRYPTO_KEY_SM2;
+}
+
+/* The next group to be signed, with others behind it that fit into the same lanes. */
+static struct rpc_group *take_reserved(struct rpc_pipeline *pipeline)
+{
+    struct rpc_queue *queue = &pipeline->reserved;
+    struct rpc_group *first = rpc_queue_pop(queue);
+
+    if (first == NULL || !is_signed_in_lanes(first->ca))
+        return first;
+    struct rpc_group *last = first;
+    size_t count = first->count;
+    while (queue->first != NULL && queue->first->ca == first->ca &&
+           count + queue->first->count <= TURN_ITEMS) {
+        count += queue->first->count;
+        last->next = rpc_queue_pop(queue);
+        last = last->next;
+    }
+    return first;
+}
+
 /* Takes one piece of work, what is nearest to its answer first, and does it. The lock is held. */
 static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
 {
@@ -411,7 +445,7 @@ static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
     }
     if (rpc_acts_work(pipeline, worker))
         return true;
-    if ((group = rpc_queue_pop(&pipeline->reserved)) != NULL) {
+    if ((group = take_reserved(pipeline)) != NULL) {
         pipeline->in_hand++;
         pthread_mutex_unlock(&pipeline->lock);
         rpc_pipeline_sign(pipeline, worker, group);

@@ -5,7 +5,7 @@
 #include "rpc/pipeline_parts.h"
 
 enum { ITEMS_ENOUGH = 64 }; /* in a commit: more would not make each cheaper */
-static const uint64_t WAIT_NS_MAX = 200000;
+static const uint64_t WAIT_NS_MAX = 200000, BACKLOG_WAIT_NS_MAX = 1000000;
 
 /* What goes into one commit. */
 struct content {
@@ -153,12 +153,18 @@ static bool has_something_to_write(const struct rpc_pipeline *pipeline)
            pipeline->write_first != NULL || pipeline->acts_prepared.first != NULL;
 }
 
+/* Do workers have more to do than what they do now? */
+static bool has_backlog(const struct rpc_pipeline *pipeline)
+{
+    return pipeline->reserved.first != NULL || pipeline->ring_first != NULL ||
+           pipeline->acts.first != NULL;
+}
+
 /* Is more about to come, and would it be worth waiting for? */
 static bool has_cause_to_wait(const struct rpc_pipeline *pipeline)
 {
     return pipeline->pending_items < ITEMS_ENOUGH &&
-           (pipeline->in_hand > 0 || pipeline->reserved.first != NULL ||
-            pipeline->ring_first != NULL);
+           (pipeline->in_hand > 0 || has_backlog(pipeline));
 }
 
 void rpc_writer_notify(struct rpc_pipeline *pipeline)
@@ -167,20 +173,31 @@ void rpc_writer_notify(struct rpc_pipeline *pipeline)
         pthread_cond_signal(&pipeline->write);
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /*
  * What is being prepared or signed now is on its way: a commit that begins just before it
- * arrives lets it wait for the whole of that commit and makes two flushes of one.
+ * arrives lets it wait for the whole of that commit and makes two flushes of one. While workers
+ * have more to do than their hands can hold, a commit could only give them still more: then it
+ * may wait longer.
  */
 static void wait_for_more(struct rpc_pipeline *pipeline, uint64_t commit_ns)
 {
-    uint64_t wait_ns = commit_ns / 2 < WAIT_NS_MAX ? commit_ns / 2 : WAIT_NS_MAX;
-    uint64_t until_ns = now_ns() + wait_ns;
-    struct timespec until = { (time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000) };
-    int rc = 0;
+    uint64_t start_ns = now_ns();
+    uint64_t short_ns = start_ns + smaller(commit_ns / 2, WAIT_NS_MAX);
+    uint64_t long_ns = start_ns + smaller(2 * commit_ns, BACKLOG_WAIT_NS_MAX);
 
     pipeline->is_gathering = true;
-    while (rc == 0 && has_cause_to_wait(pipeline))
-        rc = pthread_cond_timedwait(&pipeline->write, &pipeline->lock, &until);
+    while (has_cause_to_wait(pipeline)) {
+        uint64_t until_ns = has_backlog(pipeline) ? long_ns : short_ns;
+        if (now_ns() >= until_ns)
+            break;
+        struct timespec until = { (time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000) };
+        pthread_cond_timedwait(&pipeline->write, &pipeline->lock, &until);
+    }
     pipeline->is_gathering = false;
 }
 

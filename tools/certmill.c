@@ -9,7 +9,7 @@ static const struct command COMMANDS[] = {
     { "init",    "DIR",                   "make configuration, keys and CAs",     cmd_init },
     { "ca",      "[list|show|import]",    "show CAs, import a root's answer",     cmd_ca },
     { "key",     "new|list|test|rewrap",  "keys of CAs, in files and tokens",     cmd_key },
-    { "crl",     "COMMAND...",            "make, list, export, show, verify",     cmd_crl },
+    { "crl",     "COMMAND...",            "make, list, export, check, compare CRLs", cmd_crl },
     { "issue",   "--profile NAME CSR...", "certificates for requests",            cmd_issue },
     { "renew",   "--predecessor SERIAL",  "one that goes on from an old one",     cmd_renew },
     { "replace", "--predecessor SERIAL",  "one for a lost or damaged token",      cmd_replace },

@@ -67,9 +67,41 @@ static struct ca_bytes next_short(const struct walk *walk)
     return ca_bytes_of(cursor->at, 2u + cursor->at[1]);
 }
 
+/*
+ * Entries that are the same octet for octet are passed over, all of a run but the last: it is read
+ * as any other, so that what follows is held against it. They were read when the list before was
+ * checked.
+ */
+static void skip_same(struct walk *before, struct walk *after)
+{
+    const uint8_t *at = after->cursor.at, *old = before->cursor.at, *last = at;
+    size_t left = (size_t)(after->cursor.end - at), old_left = (size_t)(before->cursor.end - old);
+    uint64_t count = 0;
+
+    if (before->side->crl == NULL || before->side->order != NULL || after->side->order != NULL)
+        return;
+    if (left > old_left)
+        left = old_left;
+    while (left >= 2 && at[1] < 0x80 && left >= 2u + at[1] && memcmp(at, old, 2u + at[1]) == 0) {
+        size_t len = 2u + at[1];
+        last = at;
+        at += len;
+        old += len;
+        left -= len;
+        count++;
+    }
+    if (count < 2)
+        return;
+    before->cursor.at += last - after->cursor.at;
+    after->cursor.at = last;
+    before->count += count - 1;
+    after->count += count - 1;
+}
+
 /* Both move on. Equal octets are read once; their entries are then the same. */
 static enum ca_err both_next(struct walk *before, struct walk *after, struct ca_refusal *refusal)
 {
+    skip_same(before, after);
     struct ca_bytes octets = next_short(before);
     enum ca_err err = walk_next(after, refusal);
 

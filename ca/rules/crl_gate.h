@@ -41,7 +41,8 @@ struct rules_crl_side {
 
 /*
  * Everything that is in either, in the order of serial numbers, for as long as tell answers CA_OK
- * (its other answers end the comparison and are answered). tell may be NULL. CRL_PARSE for an entry
+ * (its other answers end the comparison and are answered); but what is the same octet for octet in
+ * both may be counted only, without being told or read. tell may be NULL. CRL_PARSE for an entry
  * that is not strict, CRL_GATE for a list that is not sorted or has a number twice.
  */
 typedef enum ca_err rules_crl_tell(void *arg, const struct rules_crl_change *change,
@@ -66,7 +67,7 @@ struct rules_crl_gate {
      * False if it is not known; then it may not leave. */
     bool (*find_expiry)(void *arg, struct ca_bytes serial, int64_t *not_after_s_out);
     void *find_expiry_arg;
-    rules_crl_tell *tell; /* told of everything as it is found; NULL: nobody */
+    rules_crl_tell *tell; /* told of what rules_crl_compare() tells; NULL: nobody */
     void *tell_arg;
 
     struct crypto *crypto;

@@ -401,6 +401,40 @@ Test(pipeline, a_failed_signature_leaves_an_intent_that_asking_again_resolves)
     certmill__answer__free_unpacked(answer, NULL);
 }
 
+Test(pipeline, a_signature_that_fails_for_several_at_once_is_resolved_by_each)
+{
+    enum { CALLERS = 6 };
+    char ids[CALLERS][32];
+    Certmill__IssueItem item, *pointer = &item;
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__IssueRequest issue = CERTMILL__ISSUE_REQUEST__INIT;
+    struct asker *askers[CALLERS];
+    size_t unknown = 0;
+
+    issue.n_items = 1;
+    issue.items = &pointer;
+    request.version = RPC_VERSION;
+    request.method_case = CERTMILL__REQUEST__METHOD_ISSUE;
+    request.issue = &issue;
+    atomic_store(&sign_failures, 1);
+    for (size_t i = 0; i < CALLERS; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "request-%08zu", i);
+        instance_item(&item, ids[i], csr);
+        askers[i] = instance_ask_begin(&instance, &request);
+    }
+    for (size_t i = 0; i < CALLERS; i++) {
+        Certmill__Answer *answer = instance_ask_end(askers[i]);
+        unknown += strcmp(code_of(only_result(answer)), "UNKNOWN") == 0;
+        certmill__answer__free_unpacked(answer, NULL);
+    }
+    cr_assert(unknown > 0 && info().intent_count == unknown);
+    cr_assert(info().certificate_count == CALLERS - unknown);
+    for (size_t i = 0; i < CALLERS; i++)
+        check_one(ids[i], csr, "OK");
+    cr_assert(info().certificate_count == CALLERS && info().intent_count == 0);
+}
+
 Test(pipeline, an_intent_of_another_profile_is_not_signed)
 {
     struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
