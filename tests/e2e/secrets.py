@@ -136,7 +136,7 @@ def mappings_of(process):
             yield current[0], current[1], current[3], line.split()[1:]
 
 
-CHUNK = 16 << 20
+CHUNK = 1 << 20
 OVERLAP = 256
 
 
@@ -145,7 +145,9 @@ def chunks_of(memory, start, end, name):
     for at in range(start, end, CHUNK):
         try:
             memory.seek(at)
-            yield memory.read(min(CHUNK + OVERLAP, end - at))
+            octets = memory.read(min(CHUNK + OVERLAP, end - at))
+            if octets != bytes(len(octets)):  # never touched, mostly
+                yield octets
         except (OSError, ValueError, OverflowError):
             if name not in ("[vvar]", "[vsyscall]", "[vvar_vclock]"):
                 raise

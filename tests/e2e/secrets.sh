@@ -18,9 +18,13 @@ softhsm2-util --init-token --free --label quiet --so-pin 12345678 --pin "$(cat p
 both=(--passphrase-file alice --passphrase-file bob)
 check "a key in a token" certmill key new --type p256 --module "$module" --pin-file pin \
     'pkcs11:token=quiet;object=ca'
-check "an instance with every kind of key" certmill init --dual "${both[@]}" --ca p256=p256 \
-    --ca p384=p384 --ca sm2=sm2 --ca ed=ed25519 --ca rsa=rsa:2048 --key token='pkcs11:token=quiet;object=ca' \
-    --module "$module" --pin-file pin i
+cas=(--key token='pkcs11:token=quiet;object=ca')
+for ca in p256=p256 p384=p384 sm2=sm2 ed=ed25519 rsa=rsa:2048; do
+    certmill key new --type "${ca#*=}" --passes 2 --memory-mib 64 "${both[@]}" "${ca%=*}.key" >/dev/null
+    cas+=(--key "${ca%=*}=${ca%=*}.key")
+done
+check "an instance with every kind of key" certmill init "${both[@]}" "${cas[@]}" --module "$module" \
+    --pin-file pin i
 mkdir needles answers
 chmod 700 needles
 for ca in p256 p384 sm2 ed rsa; do
@@ -119,7 +123,7 @@ kill -ABRT "$other"
 wait "$other" 2>/dev/null || true
 if ls cores/core* >/dev/null 2>&1; then
     rm cores/core*
-    for signal in ABRT QUIT SEGV; do
+    for signal in ABRT QUIT; do
         kill -$signal "$daemon"
         wait "$daemon" 2>/dev/null || true
         check "no core of SIG$signal" test -z "$(ls -A cores)"
