@@ -13,6 +13,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "ca/crypto/memory.h"
+
 enum {
     SECURE_HEAP_LEN = 1 << 20,
     SECURE_HEAP_PIECE_MIN = 16,
@@ -32,7 +34,7 @@ enum ca_err keys_harden_process(void)
         (void)CRYPTO_secure_malloc_done();
         return CA_ERR_KEY_UNUSABLE;
     }
-    return CA_OK;
+    return crypto_memory_is_ready() ? CA_OK : CA_ERR_KEY_UNUSABLE;
 }
 
 enum ca_err keys_secret_new(size_t len, struct keys_secret *secret_out)
