@@ -263,6 +263,8 @@ bench_store() {
     "$bin/bench_store" put "$work/store" | grep -F .put. | emit
     "$bin/bench_store" find "$work/store" >/dev/null # brings the files into memory
     "$bin/bench_store" find "$work/store" | grep -F .find. | emit
+    "$bin/bench_store" revoke "$work/store" | grep -F .revoke. | emit
+    "$bin/bench_store" scan "$work/store" | grep -F crl.scan | emit
     rm -rf "$work/store"
 }
 
