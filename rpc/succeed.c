@@ -128,7 +128,9 @@ static enum ca_err situation(struct rpc_engine *engine, const struct rpc_source 
     const struct store_member *member =
         rpc_line_find(&line, ca_serial_locator(&succession->old.serial));
     old_out->state = standing.state;
-    old_out->is_head = head != NULL && head == member;
+    /* One that ended before it was abandoned was not revoked, but nothing is to follow upon it. */
+    old_out->is_head =
+        head == member && member != NULL && member->delivery != STORE_DELIVERY_ABANDONED;
     old_out->is_waiting = member != NULL && member->delivery == STORE_DELIVERY_WAITING;
     return CA_OK;
 }
