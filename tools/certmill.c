@@ -6,14 +6,23 @@
 
 /* clang-format off */
 static const struct command COMMANDS[] = {
-    { "init",   "DIR",                   "make an instance: configuration, keys, CAs", cmd_init },
-    { "ca",     "[list|show|import]",    "show CAs, or bring an outer root's answer",  cmd_ca },
-    { "crl",    "show|verify|diff",      "look into CRL files, check, compare",       cmd_crl },
-    { "issue",  "--profile NAME CSR...", "certificates for requests",                  cmd_issue },
-    { "get",    "SERIAL...",             "certificates by serial number",              cmd_get },
-    { "find",   "OPTION...",             "certificates by holder, key or time",        cmd_find },
-    { "stats",  "",                      "counters of the daemon",                     cmd_stats },
-    { "health", "",                      "is the daemon well? exit code 1: no",        cmd_health },
+    { "init",    "DIR",                   "make configuration, keys and CAs",     cmd_init },
+    { "ca",      "[list|show|import]",    "show CAs, import a root's answer",     cmd_ca },
+    { "crl",     "show|verify|diff",      "look into CRL files, check, compare",  cmd_crl },
+    { "issue",   "--profile NAME CSR...", "certificates for requests",            cmd_issue },
+    { "renew",   "--predecessor SERIAL",  "one that goes on from an old one",     cmd_renew },
+    { "replace", "--predecessor SERIAL",  "one for a lost or damaged token",      cmd_replace },
+    { "change",  "--predecessor SERIAL",  "one with other information",           cmd_change },
+    { "revoke",  "--reason NAME SERIAL",  "end certificates for ever",            cmd_revoke },
+    { "hold",    "SERIAL...",             "end certificates for now",             cmd_hold },
+    { "release", "SERIAL...",             "end the hold of certificates",         cmd_release },
+    { "ack",     "SERIAL...",             "their holders have them",              cmd_ack },
+    { "abandon", "SERIAL...",             "their holders never will",             cmd_abandon },
+    { "get",     "SERIAL...",             "certificates by serial number",        cmd_get },
+    { "find",    "OPTION...",             "certificates by holder, key or time",  cmd_find },
+    { "changes", "[--since N]",           "changes of state in order",            cmd_changes },
+    { "stats",   "",                      "counters of the daemon",               cmd_stats },
+    { "health",  "",                      "is the daemon well? exit code 1: no",  cmd_health },
 };
 /* clang-format on */
 static const size_t COMMAND_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]);

@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* issue, renew, replace and change: certificates for requests. */
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "ca/base/text.h"
-#include "ca/crypto/crypto.h"
 #include "ca/der/reader.h"
 #include "tools/command.h"
 #include "tools/file.h"
+#include "tools/old_key.h"
 #include "tools/pem.h"
 
 enum {
     ISSUE_BATCH_MAX = 64,               /* requests in one message */
     ISSUE_BATCH_OCTETS_MAX = 512 << 10, /* half of what a daemon takes by default */
-    ISSUE_TRY_MAX = 20,
-    ISSUE_WAIT_MIN_MS = 50,
-    ISSUE_WAIT_MAX_MS = 5000,
-    ISSUE_RANDOM_ID_LEN = 16,
     ISSUE_PROGRESS_MIN = 2 * ISSUE_BATCH_MAX,
 };
 
@@ -35,6 +30,14 @@ enum issue_option {
     ISSUE_REQUEST_ID,
     ISSUE_DRY_RUN,
     ISSUE_OUT,
+    ISSUE_OPTION_COUNT, /* what follows is of those that name a predecessor */
+    ISSUE_PREDECESSOR = ISSUE_OPTION_COUNT,
+    ISSUE_OLD_KEY,
+    ISSUE_OLD_KEY_SIGNATURE,
+    ISSUE_SUCCESSOR_OPTION_COUNT, /* and of replace */
+    ISSUE_CAUSE = ISSUE_SUCCESSOR_OPTION_COUNT,
+    ISSUE_LOST_AT,
+    ISSUE_REPLACE_OPTION_COUNT
 };
 
 static const struct command_option OPTIONS[] = {
@@ -49,6 +52,11 @@ static const struct command_option OPTIONS[] = {
     [ISSUE_REQUEST_ID] = { "request-id", "ID", "16 to 64 characters; the same ID: same answer" },
     [ISSUE_DRY_RUN] = { "dry-run", NULL, "check only: sign nothing, keep nothing" },
     [ISSUE_OUT] = { "out", "FILE", "write certificates there, not to standard output", 'o' },
+    [ISSUE_PREDECESSOR] = { "predecessor", "SERIAL", "the old certificate; must be given" },
+    [ISSUE_OLD_KEY] = { "old-key", "FILE", "sign the request with its key (PKCS#8, PEM)" },
+    [ISSUE_OLD_KEY_SIGNATURE] = { "old-key-signature", "FILE", "or send this signature by it" },
+    [ISSUE_CAUSE] = { "cause", "lost|damaged", "what became of the old one; must be given" },
+    [ISSUE_LOST_AT] = { "lost-at", "TIME", "since when (default: now)" },
 };
 
 /* One request on its way to a certificate. */
@@ -60,8 +68,15 @@ struct task {
 };
 
 struct issue {
+    Certmill__Operation operation;
     const char *profile, *ca, *request_id, *out;
     uint32_t term;
+    bool has_predecessor;
+    struct ca_serial predecessor;
+    Certmill__Cause cause;
+    int64_t lost_at_s;
+    const char *old_key_path, *old_key_signature_path;
+    struct ca_bytes old_key_signature;
     bool is_dry_run;
     Certmill__Value values[CA_ATTRIBUTE_COUNT_MAX];
     Certmill__Value *value_list[CA_ATTRIBUTE_COUNT_MAX];
@@ -73,6 +88,7 @@ struct issue {
 
     struct rpc_client *client;
     struct task *tasks;
+    struct task *open[ISSUE_BATCH_MAX]; /* of the batch: not answered for good */
     size_t task_count, refused, unanswered;
     char base_id[CA_REQUEST_ID_LEN_MAX + 1];
     FILE *to; /* the data */
@@ -146,6 +162,24 @@ static bool take_name(struct issue *issue, enum issue_option option, const char 
     return true;
 }
 
+static bool take_predecessor(struct issue *issue, const char *text)
+{
+    issue->has_predecessor = ca_serial_parse(text, &issue->predecessor) == CA_OK;
+    if (!issue->has_predecessor)
+        command_wrong("%s is not a serial number of this service", text);
+    return issue->has_predecessor;
+}
+
+static bool take_cause(struct issue *issue, const char *text)
+{
+    issue->cause = strcmp(text, "lost") == 0      ? CERTMILL__CAUSE__CAUSE_LOST
+                   : strcmp(text, "damaged") == 0 ? CERTMILL__CAUSE__CAUSE_DAMAGED
+                                                  : CERTMILL__CAUSE__CAUSE_NONE;
+    if (issue->cause == CERTMILL__CAUSE__CAUSE_NONE)
+        command_wrong("--cause takes lost or damaged");
+    return issue->cause != CERTMILL__CAUSE__CAUSE_NONE;
+}
+
 static bool take(void *arg, size_t option, const char *value)
 {
     struct issue *issue = arg;
@@ -167,6 +201,12 @@ static bool take(void *arg, size_t option, const char *value)
     case ISSUE_REQUEST_ID: issue->request_id = value; return true;
     case ISSUE_DRY_RUN: issue->is_dry_run = true; return true;
     case ISSUE_OUT: issue->out = value; return true;
+    case ISSUE_PREDECESSOR: return take_predecessor(issue, value);
+    case ISSUE_OLD_KEY: issue->old_key_path = value; return true;
+    case ISSUE_OLD_KEY_SIGNATURE: issue->old_key_signature_path = value; return true;
+    case ISSUE_CAUSE: return take_cause(issue, value);
+    case ISSUE_LOST_AT: return command_time("lost-at", value, &issue->lost_at_s);
+    case ISSUE_REPLACE_OPTION_COUNT: break;
     }
     return false;
 }
@@ -200,47 +240,40 @@ static enum ca_err load_csr(struct issue *issue, struct task *task)
     return err == CA_OK && task->csr.data == NULL ? CA_ERR_NOMEM : err;
 }
 
-/* One identifier for the whole command; with several requests each has a number behind it. */
+/* The signature over the request by the key of the old certificate. */
+static bool load_old_key_signature(struct issue *issue)
+{
+    uint8_t *data;
+    size_t len;
+
+    if (issue->old_key_path != NULL)
+        return old_key_sign(issue->old_key_path, issue->tasks[0].csr, issue->arena,
+                            &issue->old_key_signature);
+    if (issue->old_key_signature_path == NULL)
+        return true;
+    enum ca_err err = file_load(issue->old_key_signature_path, CA_SIGNATURE_LEN_MAX, &data, &len);
+    if (err != CA_OK) {
+        command_wrong("%s: %s", issue->old_key_signature_path,
+                      err == CA_ERR_FIELD_LENGTH ? "too large for a signature" : strerror(errno));
+        return false;
+    }
+    issue->old_key_signature = ca_arena_copy(issue->arena, ca_bytes_of(data, len));
+    free(data);
+    if (len == 0)
+        command_wrong("%s: is empty", issue->old_key_signature_path);
+    return len > 0 && issue->old_key_signature.data != NULL;
+}
+
 static enum ca_err fill_ids(struct issue *issue)
 {
-    uint8_t random[ISSUE_RANDOM_ID_LEN];
-    enum ca_err err;
+    enum ca_err err = command_make_id(issue->request_id, issue->base_id);
 
-    if (issue->request_id != NULL) {
-        snprintf(issue->base_id, sizeof(issue->base_id), "%s", issue->request_id);
-    } else {
-        if ((err = crypto_random(random, sizeof(random))) != CA_OK)
-            return err;
-        ca_text_hex(ca_bytes_of(random, sizeof(random)), issue->base_id);
-    }
-    for (size_t i = 0; i < issue->task_count; i++) {
-        char *id = issue->tasks[i].request_id;
-        int len = issue->task_count == 1
-                      ? snprintf(id, CA_REQUEST_ID_LEN_MAX + 1, "%s", issue->base_id)
-                      : snprintf(id, CA_REQUEST_ID_LEN_MAX + 1, "%s.%zu", issue->base_id, i + 1);
-        if (len > CA_REQUEST_ID_LEN_MAX)
-            return CA_ERR_REQUEST_ID;
-    }
-    return CA_OK;
+    for (size_t i = 0; i < issue->task_count && err == CA_OK; i++)
+        err = command_number_id(issue->base_id, i, issue->task_count, issue->tasks[i].request_id);
+    return err;
 }
 
 /* ---- asking */
-
-static bool may_ask_again(const Certmill__Status *status)
-{
-    return status != NULL &&
-           (strcmp(status->code, "BUSY") == 0 || strcmp(status->code, "STOPPING") == 0 ||
-            strcmp(status->code, "UNKNOWN") == 0);
-}
-
-static void wait_ms(uint32_t wait_ms)
-{
-    wait_ms = wait_ms < ISSUE_WAIT_MIN_MS   ? ISSUE_WAIT_MIN_MS
-              : wait_ms > ISSUE_WAIT_MAX_MS ? ISSUE_WAIT_MAX_MS
-                                            : wait_ms;
-    struct timespec pause = { wait_ms / 1000, (long)(wait_ms % 1000) * 1000000 };
-    nanosleep(&pause, NULL);
-}
 
 /* Takes the results over from the answer. Those to be asked again are left out. */
 static uint32_t keep_results(struct task **open, size_t *open_count, Certmill__IssueAnswer *answer)
@@ -253,7 +286,7 @@ static uint32_t keep_results(struct task **open, size_t *open_count, Certmill__I
         certmill__issue_result__free_unpacked(task->result, NULL);
         task->result = answer->items[i];
         answer->items[i] = NULL; /* ours now */
-        if (!may_ask_again(task->result->status))
+        if (!command_may_ask_again(task->result->status))
             continue;
         if (task->result->status->retry_after_ms > retry_ms)
             retry_ms = task->result->status->retry_after_ms;
@@ -277,19 +310,25 @@ static void fill_item(const struct issue *issue, const struct task *task, Certmi
     item->alt_names = (Certmill__AltName **)(uintptr_t)issue->name_list;
     item->term = issue->term;
     item->dry_run = issue->is_dry_run;
+    item->operation = issue->operation;
+    if (issue->has_predecessor)
+        item->predecessor = command_lend(ca_serial_bytes(&issue->predecessor));
+    item->cause = issue->cause;
+    item->lost_at = issue->lost_at_s;
+    item->old_key_signature = command_lend(issue->old_key_signature);
 }
 
 /* Asks once for those still open; the time to wait before asking again in *retry_ms_out. */
-static enum ca_err ask_once(struct issue *issue, struct task **open, size_t *open_count,
-                            uint32_t *retry_ms_out)
+static enum ca_err ask_once(void *arg, size_t *open_count, uint32_t *retry_ms_out)
 {
+    struct issue *issue = arg;
     Certmill__IssueItem items[ISSUE_BATCH_MAX], *list[ISSUE_BATCH_MAX];
     Certmill__IssueRequest method = CERTMILL__ISSUE_REQUEST__INIT;
     Certmill__Request request = CERTMILL__REQUEST__INIT;
     Certmill__Answer *answer;
 
     for (size_t i = 0; i < *open_count; i++) {
-        fill_item(issue, open[i], &items[i]);
+        fill_item(issue, issue->open[i], &items[i]);
         list[i] = &items[i];
     }
     method.n_items = *open_count;
@@ -297,21 +336,14 @@ static enum ca_err ask_once(struct issue *issue, struct task **open, size_t *ope
     request.version = 1;
     request.method_case = CERTMILL__REQUEST__METHOD_ISSUE;
     request.issue = &method;
-    *retry_ms_out = 0;
-    enum ca_err err = rpc_client_ask(issue->client, &request, &answer);
-    if (err != CA_OK)
+    enum ca_err err = command_ask_once(issue->client, &request, &answer, retry_ms_out);
+    if (err != CA_OK || answer == NULL)
         return err;
-    if (may_ask_again(answer->status)) {
-        *retry_ms_out = answer->status->retry_after_ms;
-    } else if (answer->status != NULL) {
-        command_print_status("request", answer->status);
-        err = CA_ERR_DENIED;
-    } else if (answer->method_case != CERTMILL__ANSWER__METHOD_ISSUE ||
-               answer->issue->n_items != *open_count) {
+    if (answer->method_case != CERTMILL__ANSWER__METHOD_ISSUE ||
+        answer->issue->n_items != *open_count)
         err = CA_ERR_MESSAGE_MALFORMED;
-    } else {
-        *retry_ms_out = keep_results(open, open_count, answer->issue);
-    }
+    else
+        *retry_ms_out = keep_results(issue->open, open_count, answer->issue);
     certmill__answer__free_unpacked(answer, NULL);
     return err;
 }
@@ -319,27 +351,26 @@ static enum ca_err ask_once(struct issue *issue, struct task **open, size_t *ope
 /* Until every one of the batch is answered for good, or patience is at its end. */
 static enum ca_err ask_batch(struct issue *issue, size_t first, size_t count)
 {
-    struct task *open[ISSUE_BATCH_MAX];
-    enum ca_err err = CA_OK;
-    size_t open_count = count;
-    uint32_t retry_ms;
-
     assert(count <= ISSUE_BATCH_MAX);
     for (size_t i = 0; i < count; i++)
-        open[i] = &issue->tasks[first + i];
-    for (size_t tries = 0; tries < ISSUE_TRY_MAX && open_count > 0; tries++) {
-        err = ask_once(issue, open, &open_count, &retry_ms);
-        if (err == CA_ERR_TIMEOUT && tries < 2)
-            continue; /* the same request ids: asking twice is safe */
-        if (err != CA_OK)
-            break;
-        if (open_count > 0)
-            wait_ms(retry_ms);
-    }
-    return err;
+        issue->open[i] = &issue->tasks[first + i];
+    return command_ask_all(ask_once, issue, count);
 }
 
 /* ---- telling */
+
+/* A refusal that is about dates tells them. */
+static void print_refusal(const struct task *task)
+{
+    char from[COMMAND_TIME_LEN + 1], until[COMMAND_TIME_LEN + 1];
+
+    command_print_status(task->path, task->result->status);
+    if (task->result->not_after == 0)
+        return;
+    command_format_time(task->result->not_before, from);
+    command_format_time(task->result->not_after, until);
+    fprintf(stderr, "certmill: %s: it would be valid from %s until %s\n", task->path, from, until);
+}
 
 static void print_dry(struct issue *issue, const struct task *task)
 {
@@ -354,23 +385,22 @@ static void print_dry(struct issue *issue, const struct task *task)
 static void print_json(struct issue *issue, const struct task *task)
 {
     const Certmill__IssueResult *result = task->result;
-    char time[COMMAND_TIME_LEN + 1];
 
     json_object(&issue->json, NULL);
     json_text(&issue->json, "file", task->path);
     json_text(&issue->json, "request_id", task->request_id);
-    if (result == NULL || result->status != NULL) {
-        if (result != NULL)
-            command_json_status(&issue->json, result->status);
+    if (result == NULL) {
         json_end(&issue->json);
         return;
     }
-    json_hex(&issue->json, "serial", command_bytes(result->serial));
-    command_format_time(result->not_before, time);
-    json_text(&issue->json, "not_before", time);
-    command_format_time(result->not_after, time);
-    json_text(&issue->json, "not_after", time);
-    if (issue->is_dry_run)
+    command_json_status(&issue->json, result->status);
+    if (result->status == NULL)
+        json_hex(&issue->json, "serial", command_bytes(result->serial));
+    command_json_time(&issue->json, "not_before", result->not_before);
+    command_json_time(&issue->json, "not_after", result->not_after);
+    if (result->status != NULL)
+        (void)0;
+    else if (issue->is_dry_run)
         json_base64(&issue->json, "tbs", command_bytes(result->tbs));
     else
         command_json_pem(&issue->json, "certificate", command_bytes(result->certificate));
@@ -380,12 +410,12 @@ static void print_json(struct issue *issue, const struct task *task)
 static void print_task(struct issue *issue, struct task *task)
 {
     const Certmill__IssueResult *result = task->result;
-    bool is_open = result == NULL || may_ask_again(result->status);
+    bool is_open = result == NULL || command_may_ask_again(result->status);
 
     issue->unanswered += is_open;
     issue->refused += !is_open && result->status != NULL;
     if (result != NULL && result->status != NULL)
-        command_print_status(task->path, result->status);
+        print_refusal(task);
     if (issue->is_json)
         print_json(issue, task);
     else if (result == NULL || result->status != NULL)
@@ -476,12 +506,33 @@ static int ask_and_report(struct issue *issue)
     return exit_code;
 }
 
+/* Is all there that only a successor needs? */
+static bool check_successor(const struct issue *issue, const struct command_line *line)
+{
+    const char *missing = !issue->has_predecessor ? "--predecessor must be given"
+                          : issue->operation == CERTMILL__OPERATION__OPERATION_REPLACE &&
+                                  issue->cause == CERTMILL__CAUSE__CAUSE_NONE
+                              ? "--cause must be given: lost or damaged"
+                          : issue->lost_at_s != 0 && issue->cause != CERTMILL__CAUSE__CAUSE_LOST
+                              ? "--lost-at goes with --cause lost"
+                          : issue->old_key_path != NULL && issue->old_key_signature_path != NULL
+                              ? "--old-key or --old-key-signature, not both"
+                          : line->argc > 1 ? "one request for one predecessor"
+                                           : NULL;
+
+    if (missing != NULL)
+        command_wrong("%s", missing);
+    return missing == NULL;
+}
+
 static int run(struct issue *issue, const struct command_line *line)
 {
     if (issue->profile == NULL)
         return command_wrong("--profile must be given");
     if (line->argc == 0)
         return command_wrong("which request? Give a file, or - for standard input");
+    if (issue->operation != CERTMILL__OPERATION__OPERATION_NEW && !check_successor(issue, line))
+        return EXIT_USAGE;
     issue->is_json = line->is_json;
     issue->task_count = (size_t)line->argc;
     issue->tasks = ca_arena_alloc(issue->arena, issue->task_count * sizeof(*issue->tasks));
@@ -492,12 +543,35 @@ static int run(struct issue *issue, const struct command_line *line)
         if (load_csr(issue, &issue->tasks[i]) != CA_OK)
             return EXIT_USAGE;
     }
+    if (!load_old_key_signature(issue))
+        return EXIT_USAGE;
     enum ca_err err = fill_ids(issue);
     if (err != CA_OK)
         return command_wrong("%s", ca_err_text(err));
     if (command_connect(line, &issue->client) != CA_OK)
         return EXIT_FAILURE;
     return ask_and_report(issue);
+}
+
+static int run_command(struct command_line *line, Certmill__Operation operation, int argc,
+                       char **argv)
+{
+    struct issue *issue = calloc(1, sizeof(*issue));
+    int exit_code = EXIT_FAILURE;
+
+    if (issue == NULL || ca_arena_new(1 << 16, (size_t)1 << 30, &issue->arena) != CA_OK) {
+        free(issue);
+        return command_failed("out of memory");
+    }
+    issue->operation = operation;
+    line->options = OPTIONS;
+    line->asks_daemon = true;
+    if (command_line_parse(line, argc, argv, take, issue, &exit_code))
+        exit_code = run(issue, line);
+    rpc_client_close(issue->client);
+    ca_arena_free(issue->arena);
+    free(issue);
+    return exit_code;
 }
 
 int cmd_issue(int argc, char **argv)
@@ -509,20 +583,51 @@ int cmd_issue(int argc, char **argv)
         "certificate: busy daemons and lost answers are asked again by themselves.\n";
     struct command_line line = { .usage = "issue --profile NAME [OPTION...] CSR...",
                                  .about = about,
-                                 .options = OPTIONS,
-                                 .option_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
-                                 .asks_daemon = true };
-    struct issue *issue = calloc(1, sizeof(*issue));
-    int exit_code = EXIT_FAILURE;
+                                 .option_count = ISSUE_OPTION_COUNT };
 
-    if (issue == NULL || ca_arena_new(1 << 16, (size_t)1 << 30, &issue->arena) != CA_OK) {
-        free(issue);
-        return command_failed("out of memory");
-    }
-    if (command_line_parse(&line, argc, argv, take, issue, &exit_code))
-        exit_code = run(issue, &line);
-    rpc_client_close(issue->client);
-    ca_arena_free(issue->arena);
-    free(issue);
-    return exit_code;
+    return run_command(&line, CERTMILL__OPERATION__OPERATION_NEW, argc, argv);
+}
+
+int cmd_renew(int argc, char **argv)
+{
+    static const char about[] =
+        "\nLike issue, for the certificate that is to follow upon an old one: its life goes on\n"
+        "from the old end, or from today if that has passed. What becomes of the old one is\n"
+        "said by the profile.\n";
+    struct command_line line = {
+        .usage = "renew --profile NAME --predecessor SERIAL [OPTION...] CSR",
+        .about = about,
+        .option_count = ISSUE_SUCCESSOR_OPTION_COUNT,
+    };
+
+    return run_command(&line, CERTMILL__OPERATION__OPERATION_RENEW, argc, argv);
+}
+
+int cmd_replace(int argc, char **argv)
+{
+    static const char about[] =
+        "\nLike issue, for a certificate whose token was lost or damaged: the same information,\n"
+        "the same end. The old one is revoked: when it was lost, at once (keyCompromise).\n";
+    struct command_line line = {
+        .usage = "replace --profile NAME --predecessor SERIAL --cause CAUSE [OPTION...] CSR",
+        .about = about,
+        .option_count = ISSUE_REPLACE_OPTION_COUNT,
+    };
+
+    return run_command(&line, CERTMILL__OPERATION__OPERATION_REPLACE, argc, argv);
+}
+
+int cmd_change(int argc, char **argv)
+{
+    static const char about[] =
+        "\nLike issue, for other information until the end of an old certificate. What becomes of\n"
+        "the old one is said by the profile: usually it is revoked when the new one is\n"
+        "acknowledged (certmill ack).\n";
+    struct command_line line = {
+        .usage = "change --profile NAME --predecessor SERIAL [OPTION...] CSR",
+        .about = about,
+        .option_count = ISSUE_SUCCESSOR_OPTION_COUNT,
+    };
+
+    return run_command(&line, CERTMILL__OPERATION__OPERATION_CHANGE, argc, argv);
 }

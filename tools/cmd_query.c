@@ -18,22 +18,15 @@ enum {
 
 /* ---- output */
 
+enum output_form { OUTPUT_PEM, OUTPUT_LINES, OUTPUT_STATUS };
+
 struct output {
     struct json json;
     struct ca_arena *arena; /* reset for every certificate */
     bool is_json;
-    bool is_pem; /* otherwise a line each */
+    enum output_form form;
     size_t count, refused;
 };
-
-static const char *state_text(Certmill__State state)
-{
-    switch (state) {
-    case CERTMILL__STATE__STATE_INTENT: return "intent";
-    case CERTMILL__STATE__STATE_VALID: return "valid";
-    default: return "none";
-    }
-}
 
 static const char *subject_text(struct ca_bytes der, struct ca_arena *arena)
 {
@@ -46,9 +39,57 @@ static const char *subject_text(struct ca_bytes der, struct ca_arena *arena)
     return text.data == NULL ? "" : (const char *)text.data;
 }
 
+static const char *operation_name(Certmill__Operation operation)
+{
+    switch (operation) {
+    case CERTMILL__OPERATION__OPERATION_NEW: return "new";
+    case CERTMILL__OPERATION__OPERATION_RENEW: return "renew";
+    case CERTMILL__OPERATION__OPERATION_REPLACE: return "replace";
+    case CERTMILL__OPERATION__OPERATION_CHANGE: return "change";
+    default: return "?";
+    }
+}
+
+static const char *delivery_name(Certmill__Delivery delivery)
+{
+    switch (delivery) {
+    case CERTMILL__DELIVERY__DELIVERY_DONE: return "done";
+    case CERTMILL__DELIVERY__DELIVERY_WAITING: return "waiting";
+    case CERTMILL__DELIVERY__DELIVERY_ABANDONED: return "abandoned";
+    default: return "?";
+    }
+}
+
+static bool has_ended(const Certmill__Certificate *certificate)
+{
+    return certificate->state == CERTMILL__STATE__STATE_REVOKED ||
+           certificate->state == CERTMILL__STATE__STATE_HELD;
+}
+
+static void print_json_life(struct json *json, const Certmill__Certificate *certificate)
+{
+    const struct {
+        const char *name;
+        ProtobufCBinaryData serial;
+    } others[] = { { "predecessor", certificate->predecessor },
+                   { "successor", certificate->successor },
+                   { "head", certificate->head } };
+
+    if (has_ended(certificate)) {
+        json_text(json, "reason", command_reason_name(certificate->reason));
+        command_json_time(json, "revoked_at", certificate->revoked_at);
+        command_json_time(json, "invalidity_date", certificate->invalidity_date);
+    }
+    json_text(json, "operation", operation_name(certificate->operation));
+    json_text(json, "delivery", delivery_name(certificate->delivery));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (others[i].serial.len > 0)
+            json_hex(json, others[i].name, command_bytes(others[i].serial));
+    }
+}
+
 static void print_json(struct output *output, const Certmill__Certificate *certificate)
 {
-    char time[COMMAND_TIME_LEN + 1];
     struct json *json = &output->json;
 
     json_object(json, NULL);
@@ -58,16 +99,15 @@ static void print_json(struct output *output, const Certmill__Certificate *certi
         json_end(json);
         return;
     }
-    json_text(json, "state", state_text(certificate->state));
+    json_text(json, "state", command_state_name(certificate->state));
     json_text(json, "ca", certificate->ca);
     json_text(json, "profile", certificate->profile);
     json_signed(json, "issued_us", certificate->issued_us);
+    print_json_life(json, certificate);
     if (certificate->certificate.len > 0) {
         struct ca_bytes der = command_bytes(certificate->certificate);
-        command_format_time(certificate->not_before, time);
-        json_text(json, "not_before", time);
-        command_format_time(certificate->not_after, time);
-        json_text(json, "not_after", time);
+        command_json_time(json, "not_before", certificate->not_before);
+        command_json_time(json, "not_after", certificate->not_after);
         json_text(json, "subject", subject_text(der, output->arena));
         command_json_pem(json, "certificate", der);
     }
@@ -84,9 +124,56 @@ static void print_line(struct output *output, const Certmill__Certificate *certi
     command_format_time(certificate->issued_us / 1000000, issued);
     if (certificate->certificate.len > 0)
         command_format_time(certificate->not_after, until);
-    printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\n", serial, state_text(certificate->state), issued, until,
+    bool ended = has_ended(certificate);
+    printf("%s\t%s%s%s\t%s\t%s\t%s\t%s\t%s\n", serial, command_state_name(certificate->state),
+           ended ? ":" : "", ended ? command_reason_name(certificate->reason) : "", issued, until,
            certificate->ca, certificate->profile,
            subject_text(command_bytes(certificate->certificate), output->arena));
+}
+
+static void print_time(const char *name, int64_t time_s)
+{
+    char text[COMMAND_TIME_LEN + 1];
+
+    if (time_s == 0)
+        return;
+    command_format_time(time_s, text);
+    printf("%s: %s\n", name, text);
+}
+
+static void print_serial(const char *name, ProtobufCBinaryData serial)
+{
+    char text[2 * CA_SERIAL_LEN + 1];
+
+    if (serial.len == 0 || serial.len > CA_SERIAL_LEN)
+        return;
+    ca_text_hex(command_bytes(serial), text);
+    printf("%s: %s\n", name, text);
+}
+
+/* All that is known but the certificate itself: a line for each thing, an empty one behind. */
+static void print_status(struct output *output, const Certmill__Certificate *certificate)
+{
+    print_serial("serial", certificate->serial);
+    printf("state: %s\n", command_state_name(certificate->state));
+    if (has_ended(certificate)) {
+        printf("reason: %s\n", command_reason_name(certificate->reason));
+        print_time("revoked at", certificate->revoked_at);
+        print_time("invalid since", certificate->invalidity_date);
+    }
+    print_time("issued at", certificate->issued_us / 1000000);
+    print_time("not before", certificate->not_before);
+    print_time("not after", certificate->not_after);
+    printf("ca: %s\nprofile: %s\n", certificate->ca, certificate->profile);
+    if (certificate->certificate.len > 0)
+        printf("subject: %s\n",
+               subject_text(command_bytes(certificate->certificate), output->arena));
+    printf("operation: %s\ndelivery: %s\n", operation_name(certificate->operation),
+           delivery_name(certificate->delivery));
+    print_serial("predecessor", certificate->predecessor);
+    print_serial("successor", certificate->successor);
+    print_serial("head", certificate->head);
+    printf("\n");
 }
 
 static void print_certificate(struct output *output, const Certmill__Certificate *certificate)
@@ -104,8 +191,10 @@ static void print_certificate(struct output *output, const Certmill__Certificate
         print_json(output, certificate);
     else if (certificate->status != NULL)
         (void)0;
-    else if (!output->is_pem)
+    else if (output->form == OUTPUT_LINES)
         print_line(output, certificate);
+    else if (output->form == OUTPUT_STATUS)
+        print_status(output, certificate);
     else if (certificate->certificate.len > 0)
         pem_write(stdout, "CERTIFICATE", command_bytes(certificate->certificate));
     else
@@ -113,9 +202,9 @@ static void print_certificate(struct output *output, const Certmill__Certificate
     ca_arena_reset(output->arena);
 }
 
-static bool output_open(struct output *output, bool is_json, bool is_pem)
+static bool output_open(struct output *output, bool is_json, enum output_form form)
 {
-    *output = (struct output){ .is_json = is_json, .is_pem = is_pem };
+    *output = (struct output){ .is_json = is_json, .form = form };
     if (ca_arena_new(1 << 16, QUERY_ARENA_MAX, &output->arena) != CA_OK) {
         command_failed("out of memory");
         return false;
@@ -164,15 +253,16 @@ static enum ca_err get_some(struct rpc_client *client, struct ca_serial *serials
     return err;
 }
 
-static int get_all(const struct command_line *line, struct ca_serial *serials, size_t count)
+static int get_all(const struct command_line *line, struct ca_serial *serials, bool is_status)
 {
+    size_t count = (size_t)line->argc;
     struct rpc_client *client;
     struct output output;
     enum ca_err err = CA_OK;
 
     if (command_connect(line, &client) != CA_OK)
         return EXIT_FAILURE;
-    if (!output_open(&output, line->is_json, true)) {
+    if (!output_open(&output, line->is_json, is_status ? OUTPUT_STATUS : OUTPUT_PEM)) {
         rpc_client_close(client);
         return EXIT_FAILURE;
     }
@@ -186,28 +276,35 @@ static int get_all(const struct command_line *line, struct ca_serial *serials, s
     return err != CA_OK || output.refused > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static const struct command_option GET_OPTIONS[] = {
+    { .name = "status", .help = "what is known of them, instead of the certificates" },
+};
+
+static bool take_status(void *is_status, size_t option, const char *value)
+{
+    (void)option;
+    (void)value;
+    *(bool *)is_status = true;
+    return true;
+}
+
 int cmd_get(int argc, char **argv)
 {
     static const char about[] = "\nWrites certificates as PEM. Serial numbers are hexadecimal.\n";
     struct command_line line = { .usage = "get [OPTION...] SERIAL...",
                                  .about = about,
+                                 .options = GET_OPTIONS,
+                                 .option_count = sizeof(GET_OPTIONS) / sizeof(GET_OPTIONS[0]),
                                  .asks_daemon = true };
+    bool is_status = false;
+    struct ca_serial *serials;
     int exit_code = EXIT_FAILURE;
 
-    if (!command_line_parse(&line, argc, argv, NULL, NULL, &exit_code))
+    if (!command_line_parse(&line, argc, argv, take_status, &is_status, &exit_code))
         return exit_code;
-    if (line.argc == 0)
-        return command_wrong("which certificate? Give serial numbers");
-    struct ca_serial *serials = calloc((size_t)line.argc, sizeof(*serials));
-    if (serials == NULL)
-        return command_failed("out of memory");
-    exit_code = EXIT_SUCCESS;
-    for (int i = 0; i < line.argc && exit_code == EXIT_SUCCESS; i++) {
-        if (ca_serial_parse(line.argv[i], &serials[i]) != CA_OK)
-            exit_code = command_wrong("%s is not a serial number of this service", line.argv[i]);
-    }
-    if (exit_code == EXIT_SUCCESS)
-        exit_code = get_all(&line, serials, (size_t)line.argc);
+    if (!command_serials(&line, &serials))
+        return EXIT_USAGE;
+    exit_code = get_all(&line, serials, is_status);
     free(serials);
     return exit_code;
 }
@@ -265,14 +362,6 @@ static bool take_identity(struct find *find, const char *text)
     return find->values[count].name != NULL;
 }
 
-static bool take_time(const char *option, const char *text, int64_t *time_s_out)
-{
-    if (command_parse_time(text, time_s_out))
-        return true;
-    command_wrong("--%s takes a time in UTC: 2026-11-22, 2026-11-22T08:00:00Z or seconds", option);
-    return false;
-}
-
 static bool take(void *arg, size_t option, const char *value)
 {
     struct find *find = arg;
@@ -280,8 +369,10 @@ static bool take(void *arg, size_t option, const char *value)
     switch ((enum find_option)option) {
     case FIND_IDENTITY: return take_identity(find, value);
     case FIND_KEY: find->key_path = value; return true;
-    case FIND_FROM: find->has_range = true; return take_time("from", value, &find->range.from);
-    case FIND_UNTIL: find->has_range = true; return take_time("until", value, &find->range.until);
+    case FIND_FROM: find->has_range = true; return command_time("from", value, &find->range.from);
+    case FIND_UNTIL:
+        find->has_range = true;
+        return command_time("until", value, &find->range.until);
     case FIND_INTENTS: find->is_intents = true; return true;
     case FIND_PEM: find->is_pem = true; return true;
     case FIND_MAX: return command_number("max", value, 1, UINT64_MAX, &find->max);
@@ -394,7 +485,7 @@ static int find_all(const struct command_line *line, struct find *find, Certmill
 
     if (command_connect(line, &client) != CA_OK)
         return EXIT_FAILURE;
-    if (!output_open(&output, line->is_json, find->is_pem)) {
+    if (!output_open(&output, line->is_json, find->is_pem ? OUTPUT_PEM : OUTPUT_LINES)) {
         rpc_client_close(client);
         return EXIT_FAILURE;
     }
@@ -414,7 +505,7 @@ int cmd_find(int argc, char **argv)
 {
     static const char about[] =
         "\nWrites a line for each certificate, oldest first, with tabs between serial number,\n"
-        "state, time of issue, end of validity, CA, profile and subject.\n";
+        "state (and reason), time of issue, end of validity, CA, profile and subject.\n";
     struct command_line line = { .usage = "find [OPTION...]",
                                  .about = about,
                                  .options = FIND_OPTIONS,

@@ -8,16 +8,23 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ca/base/text.h"
 #include "ca/base/time.h"
+#include "ca/crypto/crypto.h"
+#include "ca/x509/crl.h"
 #include "tools/pem.h"
 
 enum {
     OPTION_MAX = 48,
     OPTION_HELP = 1000, /* what getopt answers; OPTION_FIRST and up: index into the table */
     OPTION_FIRST,
+    TRY_MAX = 20,
+    WAIT_MIN_MS = 50,
+    WAIT_MAX_MS = 5000,
+    RANDOM_ID_LEN = 16,
 };
 
 /* ---- talk */
@@ -246,6 +253,103 @@ enum ca_err command_ask(struct rpc_client *client, const Certmill__Request *requ
     return CA_ERR_DENIED;
 }
 
+/* ---- asking until there is an answer */
+
+bool command_may_ask_again(const Certmill__Status *status)
+{
+    return status != NULL &&
+           (strcmp(status->code, "BUSY") == 0 || strcmp(status->code, "STOPPING") == 0 ||
+            strcmp(status->code, "UNKNOWN") == 0);
+}
+
+enum ca_err command_ask_once(struct rpc_client *client, const Certmill__Request *request,
+                             Certmill__Answer **answer_out, uint32_t *retry_ms_out)
+{
+    enum ca_err err = rpc_client_ask(client, request, answer_out);
+
+    *retry_ms_out = 0;
+    if (err != CA_OK || (*answer_out)->status == NULL)
+        return err;
+    if (command_may_ask_again((*answer_out)->status)) {
+        *retry_ms_out = (*answer_out)->status->retry_after_ms;
+    } else {
+        command_print_status("request", (*answer_out)->status);
+        err = CA_ERR_DENIED;
+    }
+    certmill__answer__free_unpacked(*answer_out, NULL);
+    *answer_out = NULL;
+    return err;
+}
+
+static void wait_ms(uint32_t wait_ms)
+{
+    wait_ms = wait_ms < WAIT_MIN_MS ? WAIT_MIN_MS : wait_ms > WAIT_MAX_MS ? WAIT_MAX_MS : wait_ms;
+    struct timespec pause = { wait_ms / 1000, (long)(wait_ms % 1000) * 1000000 };
+    nanosleep(&pause, NULL);
+}
+
+enum ca_err command_ask_all(enum ca_err (*once)(void *arg, size_t *open_count,
+                                                uint32_t *retry_ms_out),
+                            void *arg, size_t open_count)
+{
+    enum ca_err err = CA_OK;
+    uint32_t retry_ms;
+
+    for (size_t tries = 0; tries < TRY_MAX && open_count > 0; tries++) {
+        err = once(arg, &open_count, &retry_ms);
+        if (err == CA_ERR_TIMEOUT && tries < 2)
+            continue; /* the same request ids: asking twice is safe */
+        if (err != CA_OK)
+            break;
+        if (open_count > 0)
+            wait_ms(retry_ms);
+    }
+    return err;
+}
+
+enum ca_err command_make_id(const char *given, char id[CA_REQUEST_ID_LEN_MAX + 1])
+{
+    uint8_t random[RANDOM_ID_LEN];
+    enum ca_err err;
+
+    if (given != NULL) {
+        int len = snprintf(id, CA_REQUEST_ID_LEN_MAX + 1, "%s", given);
+        return len > CA_REQUEST_ID_LEN_MAX ? CA_ERR_REQUEST_ID : CA_OK;
+    }
+    if ((err = crypto_random(random, sizeof(random))) == CA_OK)
+        ca_text_hex(ca_bytes_of(random, sizeof(random)), id);
+    return err;
+}
+
+enum ca_err command_number_id(const char *base, size_t index, size_t count,
+                              char id[CA_REQUEST_ID_LEN_MAX + 1])
+{
+    int len = count == 1 ? snprintf(id, CA_REQUEST_ID_LEN_MAX + 1, "%s", base)
+                         : snprintf(id, CA_REQUEST_ID_LEN_MAX + 1, "%s.%zu", base, index + 1);
+
+    return len > CA_REQUEST_ID_LEN_MAX ? CA_ERR_REQUEST_ID : CA_OK;
+}
+
+/* ---- words */
+
+const char *command_state_name(Certmill__State state)
+{
+    switch (state) {
+    case CERTMILL__STATE__STATE_INTENT: return "intent";
+    case CERTMILL__STATE__STATE_VALID: return "valid";
+    case CERTMILL__STATE__STATE_REVOKED: return "revoked";
+    case CERTMILL__STATE__STATE_HELD: return "held";
+    default: return "none";
+    }
+}
+
+const char *command_reason_name(uint32_t reason)
+{
+    const char *name = x509_crl_reason_name(reason);
+
+    return name == NULL ? "?" : name;
+}
+
 void command_print_status(const char *what, const Certmill__Status *status)
 {
     bool has_field = status->field[0] != '\0', has_rule = status->rule[0] != '\0';
@@ -291,6 +395,16 @@ void command_format_time(int64_t time_s, char text[COMMAND_TIME_LEN + 1])
              civil.day, civil.hour, civil.minute, civil.second);
 }
 
+void command_json_time(struct json *json, const char *name, int64_t time_s)
+{
+    char text[COMMAND_TIME_LEN + 1];
+
+    if (time_s == 0)
+        return;
+    command_format_time(time_s, text);
+    json_text(json, name, text);
+}
+
 /* Digits of a fixed width; false if there are others. */
 static bool take_digits(const char **at, size_t width, uint32_t *number_out)
 {
@@ -331,5 +445,38 @@ bool command_parse_time(const char *text, int64_t *time_s_out)
     if (!ca_civil_is_valid(civil))
         return false;
     *time_s_out = ca_civil_to_unix(civil, 0);
+    return true;
+}
+
+bool command_time(const char *option, const char *text, int64_t *time_s_out)
+{
+    if (command_parse_time(text, time_s_out))
+        return true;
+    command_wrong("--%s takes a time in UTC: 2026-11-22, 2026-11-22T08:00:00Z or seconds", option);
+    return false;
+}
+
+bool command_serials(const struct command_line *line, struct ca_serial **serials_out)
+{
+    struct ca_serial *serials;
+
+    *serials_out = NULL;
+    if (line->argc == 0) {
+        command_wrong("which certificate? Give serial numbers");
+        return false;
+    }
+    serials = calloc((size_t)line->argc, sizeof(*serials));
+    if (serials == NULL) {
+        command_failed("out of memory");
+        return false;
+    }
+    for (int i = 0; i < line->argc; i++) {
+        if (ca_serial_parse(line->argv[i], &serials[i]) != CA_OK) {
+            command_wrong("%s is not a serial number of this service", line->argv[i]);
+            free(serials);
+            return false;
+        }
+    }
+    *serials_out = serials;
     return true;
 }

@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#include "ca/base/limits.h"
+#include "ca/base/serial.h"
 #include "rpc/client.h"
 #include "tools/json.h"
 
@@ -73,6 +75,29 @@ CA_MUST_CHECK enum ca_err command_connect(const struct command_line *line,
 CA_MUST_CHECK enum ca_err command_ask(struct rpc_client *client, const Certmill__Request *request,
                                       Certmill__Answer **answer_out);
 
+/*
+ * Requests that may be asked twice, as they have an identifier. once asks for what is still open
+ * and says how much is left, and how long to wait: it is called until nothing is, and its
+ * patience has an end. Answers what once answered last; TIMEOUT is tried again.
+ */
+CA_MUST_CHECK enum ca_err command_ask_all(enum ca_err (*once)(void *arg, size_t *open_count,
+                                                              uint32_t *retry_ms_out),
+                                          void *arg, size_t open_count);
+/* For once: CA_OK without an answer where the daemon says to come again. */
+CA_MUST_CHECK enum ca_err command_ask_once(struct rpc_client *client,
+                                           const Certmill__Request *request,
+                                           Certmill__Answer **answer_out, uint32_t *retry_ms_out);
+bool command_may_ask_again(const Certmill__Status *status);
+/* The identifier of a command, random unless given; that of one of its requests has a number behind
+ * it where there are several. REQUEST_ID when it gets too long. */
+CA_MUST_CHECK enum ca_err command_make_id(const char *given, char id[CA_REQUEST_ID_LEN_MAX + 1]);
+CA_MUST_CHECK enum ca_err command_number_id(const char *base, size_t index, size_t count,
+                                            char id[CA_REQUEST_ID_LEN_MAX + 1]);
+
+/* "revoked"; "keyCompromise", "unspecified" for 0. */
+const char *command_state_name(Certmill__State state);
+const char *command_reason_name(uint32_t reason);
+
 /* "certmill: what: CODE: text (field, rule)" on standard error. */
 void command_print_status(const char *what, const Certmill__Status *status);
 /* As a member "status" of the current object; nothing for NULL. */
@@ -82,8 +107,14 @@ void command_json_pem(struct json *json, const char *name, struct ca_bytes der);
 /* Times in JSON and tables: "2026-11-22T14:52:30Z". */
 enum { COMMAND_TIME_LEN = 32 };
 void command_format_time(int64_t time_s, char text[COMMAND_TIME_LEN + 1]);
+/* Nothing for 0. */
+void command_json_time(struct json *json, const char *name, int64_t time_s);
 /* Seconds since 1970, or YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SSZ, all in UTC. */
 bool command_parse_time(const char *text, int64_t *time_s_out);
+/* Or a complaint about the option. */
+bool command_time(const char *option, const char *text, int64_t *time_s_out);
+/* As many serial numbers as there are arguments, or a complaint; the caller frees them. */
+bool command_serials(const struct command_line *line, struct ca_serial **serials_out);
 
 static inline struct ca_bytes command_bytes(ProtobufCBinaryData data)
 {
@@ -102,6 +133,15 @@ int cmd_ca(int argc, char **argv);
 int cmd_ca_import(int argc, char **argv);
 int cmd_crl(int argc, char **argv);
 int cmd_issue(int argc, char **argv);
+int cmd_renew(int argc, char **argv);
+int cmd_replace(int argc, char **argv);
+int cmd_change(int argc, char **argv);
+int cmd_revoke(int argc, char **argv);
+int cmd_hold(int argc, char **argv);
+int cmd_release(int argc, char **argv);
+int cmd_ack(int argc, char **argv);
+int cmd_abandon(int argc, char **argv);
+int cmd_changes(int argc, char **argv);
 int cmd_get(int argc, char **argv);
 int cmd_find(int argc, char **argv);
 int cmd_stats(int argc, char **argv);

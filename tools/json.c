@@ -46,7 +46,8 @@ static void begin_value(struct json *json, const char *name)
         bool *has_element = &json->has_element[json->depth - 1];
         assert((name != NULL) == (json->close[json->depth - 1] == '}'));
         fputs(*has_element ? "," : "", json->to);
-        fputs(json->depth == 1 ? "\n" : *has_element ? " " : "", json->to);
+        bool starts_line = json->depth == 1 && !json->is_one_line;
+        fputs(starts_line ? "\n" : *has_element ? " " : "", json->to);
         *has_element = true;
     }
     if (name != NULL) {
@@ -79,7 +80,8 @@ void json_end(struct json *json)
     assert(json->depth > 0);
     json->depth--;
     if (json->depth == 0)
-        fprintf(json->to, "%s%c\n", json->has_element[0] ? "\n" : "", json->close[0]);
+        fprintf(json->to, "%s%c\n", json->has_element[0] && !json->is_one_line ? "\n" : "",
+                json->close[0]);
     else
         fputc(json->close[json->depth], json->to);
 }

@@ -17,6 +17,7 @@ enum { JSON_DEPTH_MAX = 8 };
 
 struct json {
     FILE *to;
+    bool is_one_line; /* set behind json_init(): the outermost value stays in a line of its own */
     size_t depth;
     bool has_element[JSON_DEPTH_MAX]; /* per level: a comma comes before the next */
     char close[JSON_DEPTH_MAX];

@@ -67,31 +67,55 @@ static bool base64_take(struct base64 *to, struct ca_bytes line)
     return true;
 }
 
-enum ca_err pem_next(struct ca_bytes *text, struct ca_arena *arena, struct pem_block *block_out)
+static enum ca_err find_begin(struct ca_bytes *text, struct pem_block *block)
 {
-    char label[PEM_LABEL_LEN_MAX + 1];
-
-    *block_out = (struct pem_block){ 0 };
+    *block = (struct pem_block){ 0 };
     do {
         if (text->len == 0)
             return CA_ERR_NOT_FOUND;
-    } while (!line_has_label(line_next(text), "-----BEGIN ", block_out->label));
+    } while (!line_has_label(line_next(text), "-----BEGIN ", block->label));
+    return CA_OK;
+}
 
-    struct base64 base64 = { .data = ca_arena_alloc_raw(arena, text->len / 4 * 3 + 3) };
-    if (base64.data == NULL)
-        return CA_ERR_NOMEM;
+static enum ca_err read_block(struct ca_bytes *text, uint8_t *data, size_t size,
+                              struct pem_block *block)
+{
+    struct base64 base64 = { .data = data };
+    char label[PEM_LABEL_LEN_MAX + 1];
+
     while (text->len > 0) {
         struct ca_bytes line = line_next(text);
         if (line_has_label(line, "-----END ", label)) {
-            if (strcmp(label, block_out->label) != 0 || base64.digits != 0)
+            if (strcmp(label, block->label) != 0 || base64.digits != 0)
                 return CA_ERR_FIELD_FORMAT;
-            block_out->der = ca_bytes_of(base64.data, base64.len);
+            block->der = ca_bytes_of(base64.data, base64.len);
             return CA_OK;
         }
+        if (base64.len + line.len / 4 * 3 + 3 > size)
+            return CA_ERR_FIELD_LENGTH;
         if (!base64_take(&base64, line))
             return CA_ERR_FIELD_FORMAT;
     }
     return CA_ERR_FIELD_FORMAT;
+}
+
+enum ca_err pem_next_into(struct ca_bytes *text, uint8_t *data, size_t size,
+                          struct pem_block *block_out)
+{
+    enum ca_err err = find_begin(text, block_out);
+
+    return err == CA_OK ? read_block(text, data, size, block_out) : err;
+}
+
+enum ca_err pem_next(struct ca_bytes *text, struct ca_arena *arena, struct pem_block *block_out)
+{
+    enum ca_err err = find_begin(text, block_out);
+    size_t size = text->len + 3;
+
+    if (err != CA_OK)
+        return err;
+    uint8_t *data = ca_arena_alloc_raw(arena, size);
+    return data == NULL ? CA_ERR_NOMEM : read_block(text, data, size, block_out);
 }
 
 /* ---- writing */

@@ -2,7 +2,7 @@
 /*
  * pem: the textual form of certificates, requests and public keys (RFC 7468).
  *
- * Not for private keys: nothing here is wiped.
+ * Nothing here is wiped: a private key is decoded into memory of the caller's.
  */
 #pragma once
 
@@ -23,6 +23,11 @@ struct pem_block {
  */
 CA_MUST_CHECK enum ca_err pem_next(struct ca_bytes *text, struct ca_arena *arena,
                                    struct pem_block *block_out);
+
+/* The same into memory of the caller's, of size octets (three quarters of the text are enough):
+ * FIELD_LENGTH when the block does not fit. */
+CA_MUST_CHECK enum ca_err pem_next_into(struct ca_bytes *text, uint8_t *data, size_t size,
+                                        struct pem_block *block_out);
 
 void pem_write(FILE *to, const char *label, struct ca_bytes der);
 /* Base64 in one line, without the newline. */

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 check "help" certmill help
-for command in init ca issue get find stats health "ca import"; do
+for command in init ca issue renew replace change revoke hold release ack abandon get find changes \
+    stats health "ca import"; do
     # shellcheck disable=SC2086
     check "$command: help" certmill $command --help
     check "$command: on standard output" grep -q '^usage: certmill ' out
@@ -12,6 +13,9 @@ done
 check "version" certmill --version
 refused "no command" 2 usage certmill
 refused "unknown command" 2 'no such command' certmill frobnicate
+openssl req -new -newkey ed25519 -nodes -keyout /dev/null -subj "/CN=x" -out good.csr 2>/dev/null
+head -c 1000 /dev/zero >long
+: >void
 while IFS=$'\t' read -r pattern arguments; do
     # shellcheck disable=SC2086
     refused "$arguments" 2 "$pattern" certmill $arguments

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "tests/support/check.h"
+#include "tests/support/profiles.h"
 #include "tools/config.h"
 #include "tools/config_profile.h"
 #include "tools/file.h"
@@ -259,14 +260,15 @@ Test(config, what_becomes_of_certificates_belongs_to_the_identity_of_a_profile)
     enum { COUNT = sizeof(others) / sizeof(others[0]) };
     uint8_t ids[COUNT + 1][RULES_PROFILE_ID_LEN], same[RULES_PROFILE_ID_LEN];
 
-    profile_id(MINIMAL, ids[COUNT]);
+    profile_id(MINIMAL, ids[0]);
     profile_id(MINIMAL " life = { renew = { key = \"must_not\"; }; acknowledge = false; };", same);
-    check_bytes(ca_bytes_of(same, sizeof(same)), ca_bytes_of(ids[COUNT], sizeof(ids[COUNT])));
-    for (size_t i = 0; i < COUNT; i++) {
-        profile_id(others[i], ids[i]);
+    check_bytes(ca_bytes_of(same, sizeof(same)), ca_bytes_of(ids[0], sizeof(ids[0])));
+    for (size_t i = 1; i <= COUNT; i++) {
+        profile_id(others[i - 1], ids[i]);
         for (size_t k = 0; k < i; k++)
-            cr_assert(memcmp(ids[k], ids[i], RULES_PROFILE_ID_LEN) != 0, "%s", others[i]);
-        cr_assert(memcmp(ids[COUNT], ids[i], RULES_PROFILE_ID_LEN) != 0, "%s", others[i]);
+            cr_assert(!ca_bytes_equal(ca_bytes_of(ids[k], sizeof(ids[k])),
+                                      ca_bytes_of(ids[i], sizeof(ids[i]))),
+                      "%s", others[i - 1]);
     }
 }
 
@@ -293,6 +295,56 @@ Test(config, a_profile_that_says_nothing_of_life_only_lets_certificates_be_revok
     cr_assert_eq(life.renew_old, RULES_OLD_KEEP);
     cr_assert_eq(life.change_old, RULES_OLD_REVOKE_ACKNOWLEDGED);
     cr_assert_null(life.holder_name);
+}
+
+static void check_names(const char *const *got, const char *const *want, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        cr_assert_str_eq(got[i], want[i]);
+}
+
+/* A profile that ships, and what the other tests take for it. */
+static void check_shipped(const char *name, const struct rules_profile *tested)
+{
+    const struct rules_life *want = &tested->life;
+    struct rules_life life;
+    char path[256];
+    uint8_t *text;
+    size_t len;
+
+    snprintf(path, sizeof(path), "%s/../tools/profiles/%s.conf", TESTS_DIR, name);
+    check_ok(file_load(path, 1 << 20, &text, &len));
+    parse_life((char *)text, &life);
+    free(text);
+    cr_assert_eq(life.renew_may_differ_count, want->renew_may_differ_count);
+    check_names(life.renew_may_differ, want->renew_may_differ, want->renew_may_differ_count);
+    cr_assert_eq(life.holder_name == NULL, want->holder_name == NULL);
+    if (want->holder_name != NULL) {
+        check_names(&life.holder_name, &want->holder_name, 1);
+        check_names(&life.holder_code, &want->holder_code, 1);
+    }
+    cr_assert_eq(life.allows_renew, want->allows_renew);
+    cr_assert_eq(life.allows_replace, want->allows_replace);
+    cr_assert_eq(life.allows_change, want->allows_change);
+    cr_assert_eq(life.allows_hold, want->allows_hold);
+    cr_assert_eq(life.renew_before_days, want->renew_before_days);
+    cr_assert_eq(life.renew_after_days, want->renew_after_days);
+    cr_assert_eq(life.total_months_max, want->total_months_max);
+    cr_assert_eq(life.renews_from_issue, want->renews_from_issue);
+    cr_assert_eq(life.renew_key, want->renew_key);
+    cr_assert_eq(life.replace_key, want->replace_key);
+    cr_assert_eq(life.change_key, want->change_key);
+    cr_assert_eq(life.renew_old, want->renew_old);
+    cr_assert_eq(life.change_old, want->change_old);
+    cr_assert_eq(life.wants_old_key_signature, want->wants_old_key_signature);
+    cr_assert_eq(life.wants_acknowledgement, want->wants_acknowledgement);
+    cr_assert_eq(life.reasons, want->reasons);
+}
+
+Test(config, the_profiles_that_ship_live_as_those_of_the_tests)
+{
+    check_shipped("enterprise", profiles_enterprise_raw(arena));
+    check_shipped("tls-server", profiles_tls_raw(arena));
 }
 
 Test(config, every_setting_of_life_arrives)

@@ -76,3 +76,22 @@ Test(pem, what_is_not_well_formed_is_refused)
         cr_assert(pem_next(&text, arena, &block) == CA_ERR_FIELD_FORMAT, "%s", wrong[i]);
     }
 }
+
+Test(pem, a_block_is_decoded_into_memory_of_the_callers_or_not_at_all)
+{
+    static const char text[] = "-----BEGIN A-----\nZm9v\nYmFy\n-----END A-----\n";
+    uint8_t data[16] = { 0 };
+    struct pem_block block;
+    struct ca_bytes rest;
+
+    for (size_t size = 0; size <= 9; size++) {
+        rest = ca_bytes_of_text(text);
+        data[size] = 0xee;
+        enum ca_err err = pem_next_into(&rest, data, size, &block);
+        cr_assert_eq(data[size], 0xee, "%zu", size);
+        cr_assert(err == (size < 9 ? CA_ERR_FIELD_LENGTH : CA_OK), "%zu", size);
+    }
+    check_bytes(block.der, CA_BYTES("foobar"));
+    cr_assert_eq(block.der.data, data);
+    check_err(pem_next_into(&rest, data, sizeof(data), &block), CA_ERR_NOT_FOUND);
+}
