@@ -117,6 +117,12 @@ USCC=91110108722619411A denied RENEW_IDENTITY_CHANGED stranger renew a3
 USCC=91110108722619411A denied RENEW_IDENTITY_CHANGED stranger change a3
 denied RENEW_CAP other renew a3 --term 60
 check "with the dates it would have had" grep -q 'would be valid from 20..-..-..T16:00:00Z until' said
+refused "the same in JSON" 1 ': RENEW_CAP: ' make other renew --predecessor "$(serial a3.pem)" \
+    --term 60 --json
+mv other.pem other.json
+check "also with the dates" python3 -c 'import json; known = json.load(open("other.json"))[0]
+assert known["status"]["code"] == "RENEW_CAP" and known["not_after"].endswith("T15:59:59Z"), known
+assert "serial" not in known and "certificate" not in known, known'
 denied TERM other renew a3 --term 13
 
 # ---- replacement
@@ -252,6 +258,19 @@ check "with the first date" cmp <(cut -f 4 answer) <(cut -f 4 out)
 check "and the new reason" grep -q "keyCompromise.*$lost_at.*	changed" out
 check "and not back" act revoke h --reason superseded
 check "unchanged" grep -q 'keyCompromise.*unchanged' out
+check "in JSON" act revoke h --reason superseded --json
+check "the same" python3 -c 'import json; known = json.load(open("out"))[0]
+assert (known["state"], known["reason"], known["changed"]) == ("revoked", "keyCompromise", False), known
+assert known["invalidity_date"] == "'"$lost_at"'", known'
+check "several at once" certmill revoke --dir i --reason superseded --json --request-id \
+    several-at-once-12345 "$(serial h.pem)" "$(serial s4.pem)" "$(serial s5.pem)"
+cp out answer
+check "asked again" certmill revoke --dir i --reason superseded --json --request-id \
+    several-at-once-12345 "$(serial h.pem)" "$(serial s4.pem)" "$(serial s5.pem)"
+check "the same answers" cmp answer out
+refused "one of them unknown" 1 ': CERT_UNKNOWN: ' certmill revoke --dir i --reason superseded \
+    "$(serial s3.pem)" 010101010101010101010101010101010101
+known s3 state revoked reason superseded
 refused "a date to come" 1 ': FIELD_FORMAT: ' act revoke t1 --reason keyCompromise \
     --invalidity-date 2099-01-01
 refused "a reason that is not the profile's" 1 ': REASON: ' act revoke t1 --reason aACompromise
