@@ -374,10 +374,8 @@ static void order_call(struct rpc_pipeline *pipeline, struct rpc_call *call)
     struct rpc_crl_keeper *keeper = pipeline->engine.crl_keeper;
     enum ca_err err = keeper == NULL ? CA_ERR_CRL_UNKNOWN : rpc_crl_keeper_order(keeper, call);
 
-    if (err == CA_OK)
-        return;
-    rpc_call_refuse(call, err);
-    call_answer(pipeline, call);
+    if (err != CA_OK)
+        rpc_pipeline_answer(pipeline, call, err);
 }
 
 static void read_call(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
@@ -564,7 +562,7 @@ static enum ca_err keeper_write(void *arg, enum ca_err (*put)(void *arg, struct 
 
 static void keeper_answer(void *arg, struct rpc_call *call)
 {
-    call_answer(arg, call);
+    rpc_pipeline_answer(arg, call, CA_OK);
 }
 
 static enum ca_err keeper_start(struct rpc_pipeline *pipeline)
