@@ -186,8 +186,9 @@ static enum ca_err get_part(struct rpc_worker *worker, struct rpc_call *call, si
 
     if (!rpc_crl_keeper_find(worker->engine->crl_keeper, ca, asked->scope->shard, kind,
                              &published) ||
-        published.record.number == 0 ||
-        (asked->number != 0 && asked->number != published.record.number))
+        published.record.number == 0)
+        return ca_refuse(refusal, CA_ERR_CRL_UNKNOWN, "scope", "not made yet");
+    if (asked->number != 0 && asked->number != published.record.number)
         return ca_refuse(refusal, CA_ERR_CRL_UNKNOWN, "number", "not the current list");
     if (asked->offset > published.record.len)
         return ca_refuse(refusal, CA_ERR_FIELD_FORMAT, "offset", "behind the end");

@@ -407,7 +407,7 @@ static enum ca_err batch_number(struct rpc_worker *worker, struct rpc_batch *bat
 /* Room for the certificate, while the batch's memory is still one thread's. */
 static enum ca_err item_make_room(struct rpc_issue *item)
 {
-    enum { ELLIPTIC_SIGNATURE_MAX = 160, WRAPPING_MAX = 64 };
+    enum { ELLIPTIC_SIGNATURE_MAX = 160, WRAPPING_MAX = 128 }; /* PSS has parameters */
     const struct crypto_public_key *key = item->ca->issuer.key;
     size_t signature = key->type == CRYPTO_KEY_RSA ? key->bits / 8 : ELLIPTIC_SIGNATURE_MAX;
 

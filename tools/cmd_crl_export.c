@@ -143,7 +143,7 @@ static enum ca_err take_answer(struct export *export, struct fetching *fetching,
         return take_part(export, fetching, answer->crl_get);
     bool is_replaced = strcmp(status->code, ca_err_name(CA_ERR_CRL_UNKNOWN)) == 0 &&
                        strcmp(status->field, "number") == 0;
-    if (is_replaced && fetching->tries < TRIES && (fetching->number > 0 || fetching->tries > 0))
+    if (is_replaced && fetching->tries < TRIES)
         return start_again(export, fetching);
     command_print_status(export->progress.what, status);
     return CA_ERR_CRL_UNKNOWN;

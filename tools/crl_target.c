@@ -121,6 +121,9 @@ static bool choose(const struct crl_choice *choice, const struct crl_targets *al
 
     if (choice->has_shard && choice->is_all)
         return wrong(exit_out, command_wrong("--shard and --all exclude each other"));
+    if (choice->ca == NULL && !choice->is_all && all->count > 0 &&
+        all->items[0].ca != all->items[all->count - 1].ca)
+        return wrong(exit_out, command_wrong("which CA? --ca NAME, or --all"));
     *targets_out = (struct crl_targets){ 0 };
     targets_out->items = ca_arena_alloc(arena, (all->count + 1) * sizeof(*targets_out->items));
     if (targets_out->items == NULL)
@@ -129,8 +132,6 @@ static bool choose(const struct crl_choice *choice, const struct crl_targets *al
         const struct crl_target *target = &all->items[i];
         if (choice->ca != NULL && strcmp(choice->ca, target->ca) != 0)
             continue;
-        if (choice->ca == NULL && !choice->is_all && all->items[0].ca != target->ca)
-            return wrong(exit_out, command_wrong("which CA? --ca NAME, or --all"));
         has_ca = true;
         if (!choice->has_shard && !choice->is_all && target->shard_count > 1)
             return wrong(exit_out, command_wrong("CA %s has %u shards: --shard N, or --all",

@@ -148,6 +148,15 @@ Test(pipeline, a_request_becomes_a_certificate_that_its_ca_signed)
     certmill__answer__free_unpacked(answer, NULL);
 }
 
+Test(pipeline, the_longest_algorithm_identifier_has_room)
+{
+    stop();
+    instance_make(&instance, CRYPTO_KEY_RSA);
+    instance.cas[0].issuer.sig = CRYPTO_SIG_PSS_SHA512;
+    instance_start(&instance);
+    check_one(ID, instance_csr(&instance, CRYPTO_KEY_P256, "pss"), "OK");
+}
+
 Test(pipeline, the_same_request_gets_the_same_answer_also_after_a_restart)
 {
     struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
