@@ -5,8 +5,8 @@ set -euo pipefail
 
 packages=(
     build-essential cmake ninja-build pkg-config git
-    libconfig-dev libgmp-dev liblmdb-dev libnng-dev libp11-kit-dev libprotobuf-c-dev libsodium-dev
-    libssl-dev
+    libconfig-dev libgmp-dev liblmdb-dev libnng-dev libp11-kit-dev libprotobuf-c-dev libseccomp-dev
+    libsodium-dev libssl-dev
     liburing-dev protobuf-c-compiler
     # tests and checks
     clang-format-14 gnutls-bin libcriterion-dev openssl python3 python3-asn1crypto softhsm2

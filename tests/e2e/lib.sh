@@ -46,11 +46,12 @@ finish() {
     exit $((failures > 0))
 }
 
-# start INSTANCE [PASSPHRASE-OPTION...]: the daemon, ready.
+# start INSTANCE [PASSPHRASE-OPTION...]: the daemon, ready. The passphrase is in $passphrase, or the
+# file pass.
 start() {
     local instance=$1
     shift
-    [ $# -gt 0 ] || set -- --passphrase-file pass
+    [ $# -gt 0 ] || set -- --passphrase-file "${passphrase:-pass}"
     rm -f ready
     mkfifo ready
     certmilld --config "$instance/certmill.conf" "$@" --ready-fd 9 9>ready 2>daemon.log &

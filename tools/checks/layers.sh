@@ -58,4 +58,5 @@ home 'sodium\.h' ca/keys/ ca/crypto/ed25519
 home 'openssl/' ca/crypto/ ca/keys/
 home 'gmp\.h' ca/crypto/
 home 'p11-kit/' ca/keys/
+home 'seccomp\.h' ca/keys/confine.c
 exit $bad
