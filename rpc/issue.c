@@ -273,6 +273,18 @@ static void item_orphan(struct rpc_engine *engine, struct rpc_issue *item, enum 
     rpc_issue_close(item, err);
 }
 
+/* Here and nowhere else: what has no ticket is not signed. */
+static void item_make_ticket(struct rpc_issue *item)
+{
+    const struct keys_intent intent = {
+        .kind = KEYS_TICKET_CERTIFICATE,
+        .number = ca_serial_bytes(&item->record.serial),
+        .digest = ca_bytes_of(item->tbs_digest, CA_DIGEST_LEN),
+    };
+
+    keys_ticket_make(item->ca->signer, &intent, &item->ticket);
+}
+
 void rpc_issue_reserved(struct rpc_engine *engine, struct rpc_group *group, enum ca_err err)
 {
     for (size_t i = 0; i < group->count; i++) {
@@ -284,6 +296,8 @@ void rpc_issue_reserved(struct rpc_engine *engine, struct rpc_group *group, enum
             rpc_issue_close(item, err == CA_OK ? CA_ERR_IDEMPOTENCY_CONFLICT : CA_ERR_UNKNOWN);
         } else if (err != CA_OK) {
             item_orphan(engine, item, CA_ERR_UNKNOWN);
+        } else {
+            item_make_ticket(item);
         }
     }
 }
@@ -315,15 +329,19 @@ static enum ca_err sign_items(struct rpc_worker *worker, const struct rpc_ca *ca
                               struct rpc_issue **items, size_t count)
 {
     struct ca_bytes messages[RPC_BATCH_MAX];
+    struct keys_ticket tickets[RPC_BATCH_MAX];
+    const struct keys_order order = {
+        .sig = ca->issuer.sig, .messages = messages, .count = count, .tickets = tickets
+    };
 
     assert(count > 0 && count <= RPC_BATCH_MAX);
     for (size_t i = 0; i < count; i++) {
         messages[i] = items[i]->tbs;
+        tickets[i] = items[i]->ticket;
         if (!tbs_is_intact(items[i]))
             return CA_ERR_INTERNAL;
     }
-    enum ca_err err = keys_sign_many(ca->signer, worker->crypto, ca->issuer.sig, messages, count,
-                                     worker->signatures);
+    enum ca_err err = keys_sign(ca->signer, worker->crypto, &order, worker->signatures);
     for (size_t i = 0; i < count && err == CA_OK; i++)
         item_assemble(items[i], ca->issuer.sig, &worker->signatures[i]);
     return err;

@@ -40,7 +40,8 @@ struct rpc_issue {
     const struct crypto_verification *verification; /* of the request, while it is prepared */
     struct ca_bytes tbs;
     uint8_t tbs_digest[CA_DIGEST_LEN];
-    uint8_t *certificate; /* room for it */
+    struct keys_ticket ticket; /* once the intent is on disk */
+    uint8_t *certificate;      /* room for it */
     size_t certificate_size;
 };
 

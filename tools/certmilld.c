@@ -16,7 +16,7 @@
 #include "rpc/log.h"
 #include "rpc/server.h"
 #include "tools/config.h"
-#include "tools/passphrase.h"
+#include "tools/signers.h"
 
 enum {
     EXIT_USAGE = 2,     /* the command line or the configuration is wrong */
@@ -45,6 +45,7 @@ struct arguments {
 struct daemon {
     struct config *config;
     struct store *store;
+    struct signers *signers;
     struct rpc_server *server;
     sigset_t stop_signals;
 };
@@ -197,71 +198,6 @@ static enum ca_err open_store(struct daemon *daemon)
     return err;
 }
 
-static bool keys_are_equal(const struct crypto_public_key *a, const struct crypto_public_key *b)
-{
-    return a->type == b->type && ca_bytes_equal(a->point, b->point) &&
-           ca_bytes_equal(a->modulus, b->modulus) && ca_bytes_equal(a->exponent, b->exponent);
-}
-
-static enum ca_err unseal(const struct config *config, size_t index,
-                          const struct keys_secret *passphrase)
-{
-    const char *path = config->keys[index].path;
-    struct rpc_ca *ca = &config->cas[index];
-    struct keys_signer_options options = { .is_unchecked = !config->is_self_checked &&
-                                                           ca->issuer.key->type != CRYPTO_KEY_RSA };
-    struct crypto_private_key *key = NULL;
-
-    enum ca_err err = keys_sealed_load(path, passphrase, &key);
-    if (err != CA_OK) {
-        fprintf(stderr, "certmilld: %s: %s\n", path, ca_err_text(err));
-        return err;
-    }
-    if (!keys_are_equal(crypto_private_key_public(key), ca->issuer.key)) {
-        fprintf(stderr, "certmilld: %s: not the key of the certificate of CA %s\n", path,
-                ca->issuer.name);
-        crypto_private_key_free(key);
-        return CA_ERR_KEY_UNUSABLE;
-    }
-    err = keys_signer_open_soft(key, &options, &ca->signer);
-    if (err != CA_OK)
-        fprintf(stderr, "certmilld: %s: %s\n", path, ca_err_text(err));
-    return err;
-}
-
-static enum ca_err open_token(const struct config *config, size_t index)
-{
-    const struct keys_pkcs11_options *token = &config->keys[index].token;
-    struct rpc_ca *ca = &config->cas[index];
-    struct ca_refusal refusal;
-
-    enum ca_err err = keys_signer_open_pkcs11(token, ca->issuer.key, &refusal, &ca->signer);
-    if (err != CA_OK)
-        fprintf(stderr, "certmilld: CA %s: %s: %s (%s)\n", ca->issuer.name, refusal.field,
-                refusal.rule, ca_err_text(err));
-    return err;
-}
-
-/* The passphrase is asked for only where a key is sealed with it. */
-static enum ca_err open_keys(const struct config *config, const struct passphrase_source *source)
-{
-    struct keys_secret passphrase = { 0 };
-    enum ca_err err = CA_OK;
-
-    for (size_t i = 0; err == CA_OK && i < config->rpc.ca_count; i++) {
-        if (config->keys[i].path == NULL) {
-            err = open_token(config, i);
-            continue;
-        }
-        if (passphrase.data == NULL)
-            err = passphrase_read_for(source, config->keys[i].path, &passphrase);
-        if (err == CA_OK)
-            err = unseal(config, i, &passphrase);
-    }
-    keys_secret_wipe(&passphrase);
-    return err;
-}
-
 /* Instances made before there were CRLs have none. */
 static enum ca_err make_crl_folder(const struct config *config)
 {
@@ -276,10 +212,17 @@ static enum ca_err start(struct daemon *daemon, const struct arguments *argument
     struct keys_user user;
     enum ca_err err;
 
-    if ((err = find_user(daemon->config, &user)) != CA_OK || (err = confine(&user)) != CA_OK ||
-        (err = make_crl_folder(daemon->config)) != CA_OK || (err = open_store(daemon)) != CA_OK)
+    if ((err = find_user(daemon->config, &user)) != CA_OK)
         return err;
-    if ((err = open_keys(daemon->config, &arguments->passphrase)) != CA_OK)
+    /* The other processes are what this one is now: nothing secret, open or shared yet. */
+    err = signers_fork(daemon->config, &arguments->passphrase, &user, &daemon->signers);
+    if (err == CA_OK && (err = keys_harden_process()) != CA_OK)
+        fputs("certmilld: memory for keys cannot be protected\n", stderr);
+    if (err != CA_OK)
+        return err;
+    prepare_process(daemon);
+    if ((err = confine(&user)) != CA_OK || (err = make_crl_folder(daemon->config)) != CA_OK ||
+        (err = open_store(daemon)) != CA_OK || (err = signers_open(daemon->signers)) != CA_OK)
         return err;
     err = rpc_server_open(&daemon->config->rpc, daemon->store, &daemon->server);
     if (err != CA_OK)
@@ -332,10 +275,7 @@ static void serve(struct daemon *daemon)
 static void stop(struct daemon *daemon)
 {
     rpc_server_close(daemon->server);
-    if (daemon->config != NULL) {
-        for (size_t i = 0; i < daemon->config->rpc.ca_count; i++)
-            keys_signer_close(daemon->config->cas[i].signer);
-    }
+    signers_close(daemon->signers);
     store_close(daemon->store);
     config_free(daemon->config);
 }
@@ -348,10 +288,6 @@ int main(int argc, char **argv)
 
     if (!parse_arguments(argc, argv, &arguments, &exit_code))
         return exit_code;
-    if (keys_harden_process() != CA_OK) {
-        fputs("certmilld: memory for keys cannot be protected\n", stderr);
-        return EXIT_FAILURE;
-    }
     if (config_load(arguments.config_path, stderr, &daemon.config) != CA_OK)
         return EXIT_USAGE;
     if (arguments.is_check) {
@@ -359,7 +295,6 @@ int main(int argc, char **argv)
         config_free(daemon.config);
         return EXIT_SUCCESS;
     }
-    prepare_process(&daemon);
     enum ca_err err = start(&daemon, &arguments);
     if (err == CA_OK) {
         say_ready(&daemon, arguments.ready_fd);

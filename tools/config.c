@@ -553,6 +553,8 @@ static enum ca_err build_numbers(const struct builder *builder)
         return config_complain(builder->source, settings->store.line,
                                "\"reserve_mib\" leaves no room for certificates");
     config->is_self_checked = settings->self_check.value;
+    config->has_signer_process = settings->signer.process.value;
+    config->is_signer_restarted = settings->signer.restart.index == CONFIG_RESTART_SOURCE;
     config->user = settings->user.text;
     config->group = settings->group.text;
     if (config->group[0] != '\0' && config->user[0] == '\0')

@@ -26,6 +26,8 @@ struct config {
     const char *data_path;
     const char *user, *group; /* "": as it was started */
     struct store_options store;
+    bool has_signer_process; /* for sealed keys */
+    bool is_signer_restarted;
     bool is_self_checked;    /* signatures are verified before they are used */
     struct rpc_config rpc;   /* its clock is the system's */
     struct rpc_ca *cas;      /* rpc.cas; the signers are NULL until someone unseals the keys */

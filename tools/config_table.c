@@ -11,6 +11,7 @@ enum { COMMENT_LEN_MAX = 84 };
 
 static const char *const IPC_MODES[] = { "0600", "0660", NULL };
 const uint32_t CONFIG_IPC_MODE_OF[] = { 0600, 0660 };
+static const char *const RESTARTS[] = { "never", "source", NULL };
 static const char *const SIGNATURES[] = { "ecdsa-sha256", "ecdsa-sha384", "ecdsa-sha512",
                                           "rsa-sha256",   "rsa-sha384",   "rsa-sha512",
                                           "pss-sha256",   "pss-sha384",   "pss-sha512",
@@ -57,6 +58,20 @@ static const struct config_item LIMIT_ITEMS[] = {
 static const struct config_section LIMIT_SECTION = {
     LIST(LIMIT_ITEMS), sizeof(struct config_limit_settings),
     offsetof(struct config_limit_settings, line)
+};
+
+static const struct config_item SIGNER_ITEMS[] = {
+    { "process", CONFIG_KIND_FLAG, 0, 0, "true",
+      "sealed keys are in a process of their own that does nothing but sign; false: in the daemon",
+      ITEM(config_signer_settings, process) },
+    { "restart", CONFIG_KIND_CHOICE, 0, 0, "never",
+      "when that process ends: never, or source: it is started again, and reads the passphrase from"
+      " the file or descriptor again", ITEM(config_signer_settings, restart),
+      .choices = RESTARTS },
+};
+static const struct config_section SIGNER_SECTION = {
+    LIST(SIGNER_ITEMS), sizeof(struct config_signer_settings),
+    offsetof(struct config_signer_settings, line)
 };
 
 static const struct config_item CA_ITEMS[] = {
@@ -152,6 +167,8 @@ static const struct config_item ITEMS[] = {
       .section = &STORE_SECTION },
     { "limits", CONFIG_KIND_GROUP, 0, 0, "", "sizes of messages, queues and batches",
       ITEM(config_settings, limits), .section = &LIMIT_SECTION },
+    { "signer", CONFIG_KIND_GROUP, 0, 0, "", "where sealed keys are used",
+      ITEM(config_settings, signer), .section = &SIGNER_SECTION },
     { "clock_tolerance_ms", CONFIG_KIND_NUMBER, 0, 3600000, "2000",
       "how far the clock may go back or jump before issuing stops",
       ITEM(config_settings, clock_tolerance_ms) },

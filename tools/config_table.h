@@ -15,6 +15,11 @@ struct config_limit_settings {
     unsigned line;
     struct config_number message_size, queue_items, caller_items, batch_items, workers;
 };
+struct config_signer_settings {
+    unsigned line;
+    struct config_flag process;
+    struct config_choice restart;
+};
 struct config_ca_settings {
     unsigned line;
     struct config_text name, key, certificate, crl_url, ocsp_url, ca_issuers_url;
@@ -37,6 +42,7 @@ struct config_settings {
     struct config_flag self_check;
     struct config_store_settings store;
     struct config_limit_settings limits;
+    struct config_signer_settings signer;
     struct config_groups cas, profiles;
 };
 
@@ -44,4 +50,5 @@ extern const struct config_section CONFIG_SECTION; /* struct config_settings */
 
 /* By the index of a choice. */
 extern const uint32_t CONFIG_IPC_MODE_OF[];
+enum { CONFIG_RESTART_NEVER, CONFIG_RESTART_SOURCE };
 extern const enum crypto_sig CONFIG_SIGNATURE_OF[];

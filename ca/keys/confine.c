@@ -86,16 +86,20 @@ static enum ca_err drop_capabilities(void)
 
 enum ca_err keys_confine_rights(const struct keys_user *user)
 {
+    int parents_end = 0;
     enum ca_err err;
 
+    if (prctl(PR_GET_PDEATHSIG, &parents_end) != 0)
+        return CA_ERR_KEY_UNUSABLE;
     raise_locked_memory();
     empty_bounding_set();
     if (user->name != NULL && (err = become(user)) != CA_OK)
         return err;
     if ((err = drop_capabilities()) != CA_OK)
         return err;
-    /* Another user makes a process dumpable again. */
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) != 0 || prctl(PR_SET_DUMPABLE, 0L) != 0 ||
+    /* Another user makes a process dumpable again, and independent of its parent. */
+    if (prctl(PR_SET_PDEATHSIG, (long)parents_end) != 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) != 0 || prctl(PR_SET_DUMPABLE, 0L) != 0 ||
         prctl(PR_GET_NO_NEW_PRIVS, 0L, 0L, 0L, 0L) != 1 || prctl(PR_GET_DUMPABLE) != 0)
         return CA_ERR_KEY_UNUSABLE;
     return CA_OK;

@@ -4,7 +4,7 @@
  *
  * A signer signs batches with one key. Signers are const after they are opened and may be
  * used by many threads, each with its own struct crypto. Every signature is verified with
- * the public key before keys_sign_many() hands it out (the check can be switched off for
+ * the public key before keys_sign() hands it out (the check can be switched off for
  * soft elliptic-curve keys only).
  */
 #pragma once
@@ -12,6 +12,7 @@
 #include "ca/base/arena.h"
 #include "ca/crypto/message.h"
 #include "ca/keys/secret.h"
+#include "ca/keys/ticket.h"
 
 struct keys_signer;
 
@@ -107,6 +108,35 @@ void keys_signer_close(struct keys_signer *signer);
 const struct crypto_public_key *keys_signer_public(const struct keys_signer *signer);
 /* Its signatures come from another device: they may take long, without using this processor. */
 bool keys_signer_is_remote(const struct keys_signer *signer);
+
+/* Can it sign? BUSY: not now, but it will again by itself. KEY_UNUSABLE: not without somebody. */
+CA_MUST_CHECK enum ca_err keys_signer_state(const struct keys_signer *signer);
+/* What a signer process tells of this key, since the start; zeros for other signers. */
+struct keys_signer_counts {
+    uint64_t signatures; /* made */
+    uint64_t refused;    /* asked for without a ticket that fits */
+    uint64_t repeated;   /* made again, with a ticket that had served before */
+};
+void keys_signer_count(const struct keys_signer *signer, struct keys_signer_counts *counts_out);
+
+/* Leave to have this signed. Only for what has its intent on disk; empty where nobody asks. */
+void keys_ticket_make(const struct keys_signer *signer, const struct keys_intent *intent,
+                      struct keys_ticket *ticket_out);
+
+struct keys_order {
+    enum crypto_sig sig;
+    const struct ca_bytes *messages;
+    size_t count;
+    const struct crypto_digest *digest; /* instead of messages: what one was hashed to */
+    const struct keys_ticket *tickets;  /* one for each; NULL where the signer asks for none */
+};
+/*
+ * As below; whatever has an intent is signed with its tickets. DENIED without them where they are
+ * asked for, UNKNOWN when the signer process died over it.
+ */
+CA_MUST_CHECK enum ca_err keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                                    const struct keys_order *order,
+                                    struct crypto_signature *signatures);
 
 /*
  * One signature per message, all or none: on an error the signatures are wiped. SIGNATURE_WRONG

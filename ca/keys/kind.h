@@ -10,14 +10,16 @@
 #include "ca/keys/keys.h"
 
 struct keys_kind {
-    enum ca_err (*sign_many)(void *key, struct crypto *crypto, enum crypto_sig sig,
-                             const struct ca_bytes *messages, size_t count,
+    enum ca_err (*sign_many)(void *key, struct crypto *crypto, const struct keys_order *order,
                              struct crypto_signature *signatures);
-    enum ca_err (*sign_digest)(void *key, struct crypto *crypto, enum crypto_sig sig,
-                               const struct crypto_digest *digest,
+    enum ca_err (*sign_digest)(void *key, struct crypto *crypto, const struct keys_order *order,
                                struct crypto_signature *signature);
     void (*close)(void *key);
     bool is_remote;
+    /* NULL: it asks for no tickets, is always ready, and counts nothing. */
+    void (*ticket)(void *key, const struct keys_intent *intent, struct keys_ticket *ticket_out);
+    enum ca_err (*state)(void *key);
+    void (*count)(void *key, struct keys_signer_counts *counts_out);
 };
 
 /* Takes the key over, also on failure. public is copied. */

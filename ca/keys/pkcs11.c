@@ -533,8 +533,7 @@ static enum ca_err set_messages(struct request *request, const struct crypto_pub
     return CA_OK;
 }
 
-static enum ca_err pool_sign_many(void *key, struct crypto *crypto, enum crypto_sig sig,
-                                  const struct ca_bytes *messages, size_t count,
+static enum ca_err pool_sign_many(void *key, struct crypto *crypto, const struct keys_order *order,
                                   struct crypto_signature *signatures)
 {
     struct pool *pool = key;
@@ -542,34 +541,34 @@ static enum ca_err pool_sign_many(void *key, struct crypto *crypto, enum crypto_
     struct request *request;
 
     (void)crypto; /* hashing needs none */
-    if (count == 0)
+    if (order->count == 0)
         return CA_OK;
-    enum ca_err err = request_new(sig, count, &request);
+    enum ca_err err = request_new(order->sig, order->count, &request);
     if (err != CA_OK)
         return err;
-    err = sig == CRYPTO_SIG_ED25519 ? set_messages(request, public, messages)
-                                    : set_digests(request, public, messages);
+    err = order->sig == CRYPTO_SIG_ED25519 ? set_messages(request, public, order->messages)
+                                           : set_digests(request, public, order->messages);
     if (err == CA_OK)
         return sign(pool, request, signatures);
     request_free(request);
     return err;
 }
 
-static enum ca_err pool_sign_digest(void *key, struct crypto *crypto, enum crypto_sig sig,
-                                    const struct crypto_digest *digest,
+static enum ca_err pool_sign_digest(void *key, struct crypto *crypto,
+                                    const struct keys_order *order,
                                     struct crypto_signature *signature)
 {
     struct pool *pool = key;
     struct request *request;
 
     (void)crypto;
-    if (sig == CRYPTO_SIG_ED25519)
+    if (order->sig == CRYPTO_SIG_ED25519)
         return CA_ERR_KEY_TYPE;
-    enum ca_err err = request_new(sig, 1, &request);
+    enum ca_err err = request_new(order->sig, 1, &request);
     if (err != CA_OK)
         return err;
-    err =
-        pkcs11_input_set(&request->inputs[0], crypto_own_key_public(pool->place.own), sig, digest);
+    err = pkcs11_input_set(&request->inputs[0], crypto_own_key_public(pool->place.own), order->sig,
+                           order->digest);
     if (err == CA_OK)
         return sign(pool, request, signature);
     request_free(request);
@@ -594,7 +593,12 @@ static void pool_close(void *key)
     pool_release(pool);
 }
 
-static const struct keys_kind token = { pool_sign_many, pool_sign_digest, pool_close, true };
+static const struct keys_kind token = {
+    .sign_many = pool_sign_many,
+    .sign_digest = pool_sign_digest,
+    .close = pool_close,
+    .is_remote = true,
+};
 
 enum ca_err keys_signer_open_pkcs11(const struct keys_pkcs11_options *options,
                                     const struct crypto_public_key *public,

@@ -16,18 +16,17 @@ struct keys_signer {
 
 /* ---- soft keys */
 
-static enum ca_err soft_sign_many(void *key, struct crypto *crypto, enum crypto_sig sig,
-                                  const struct ca_bytes *messages, size_t count,
+static enum ca_err soft_sign_many(void *key, struct crypto *crypto, const struct keys_order *order,
                                   struct crypto_signature *signatures)
 {
-    return crypto_sign_many(crypto, key, sig, messages, count, signatures);
+    return crypto_sign_many(crypto, key, order->sig, order->messages, order->count, signatures);
 }
 
-static enum ca_err soft_sign_digest(void *key, struct crypto *crypto, enum crypto_sig sig,
-                                    const struct crypto_digest *digest,
+static enum ca_err soft_sign_digest(void *key, struct crypto *crypto,
+                                    const struct keys_order *order,
                                     struct crypto_signature *signature)
 {
-    return crypto_sign_digest(crypto, key, sig, digest, signature);
+    return crypto_sign_digest(crypto, key, order->sig, order->digest, signature);
 }
 
 static void soft_close(void *key)
@@ -35,7 +34,9 @@ static void soft_close(void *key)
     crypto_private_key_free(key);
 }
 
-static const struct keys_kind soft = { soft_sign_many, soft_sign_digest, soft_close, false };
+static const struct keys_kind soft = { .sign_many = soft_sign_many,
+                                       .sign_digest = soft_sign_digest,
+                                       .close = soft_close };
 
 enum ca_err keys_signer_open_soft(struct crypto_private_key *key,
                                   const struct keys_signer_options *options,
@@ -95,17 +96,52 @@ bool keys_signer_is_remote(const struct keys_signer *signer)
     return signer->kind->is_remote;
 }
 
-enum ca_err keys_sign_many(struct keys_signer *signer, struct crypto *crypto, enum crypto_sig sig,
-                           const struct ca_bytes *messages, size_t count,
-                           struct crypto_signature *signatures)
+enum ca_err keys_signer_state(const struct keys_signer *signer)
 {
+    if (atomic_load(&signer->is_latched))
+        return CA_ERR_KEY_UNUSABLE;
+    return signer->kind->state == NULL ? CA_OK : signer->kind->state(signer->key);
+}
+
+void keys_signer_count(const struct keys_signer *signer, struct keys_signer_counts *counts_out)
+{
+    *counts_out = (struct keys_signer_counts){ 0 };
+    if (signer->kind->count != NULL)
+        signer->kind->count(signer->key, counts_out);
+}
+
+void keys_ticket_make(const struct keys_signer *signer, const struct keys_intent *intent,
+                      struct keys_ticket *ticket_out)
+{
+    *ticket_out = (struct keys_ticket){ .kind = KEYS_TICKET_NONE };
+    if (signer->kind->ticket != NULL)
+        signer->kind->ticket(signer->key, intent, ticket_out);
+}
+
+static enum ca_err verify(const struct keys_signer *signer, struct crypto *crypto,
+                          const struct keys_order *order, const struct crypto_signature *signatures)
+{
+    if (order->digest != NULL)
+        return crypto_verify_own_digest(crypto, signer->own, order->sig, order->digest,
+                                        ca_bytes_of(signatures->bytes, signatures->len));
+    return crypto_verify_own_many(crypto, signer->own, order->sig, order->messages, order->count,
+                                  signatures);
+}
+
+enum ca_err keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                      const struct keys_order *order, struct crypto_signature *signatures)
+{
+    size_t count = order->digest != NULL ? 1 : order->count;
     enum ca_err err = CA_ERR_KEY_UNUSABLE;
 
     if (atomic_load(&signer->is_latched))
         goto out;
-    err = signer->kind->sign_many(signer->key, crypto, sig, messages, count, signatures);
+    if (order->digest != NULL)
+        err = signer->kind->sign_digest(signer->key, crypto, order, signatures);
+    else
+        err = signer->kind->sign_many(signer->key, crypto, order, signatures);
     if (err == CA_OK && !signer->is_unchecked)
-        err = crypto_verify_own_many(crypto, signer->own, sig, messages, count, signatures);
+        err = verify(signer, crypto, order, signatures);
     if (err == CA_ERR_SIGNATURE_WRONG)
         atomic_store(&signer->is_latched, true);
 out:
@@ -115,21 +151,19 @@ out:
     return err;
 }
 
+enum ca_err keys_sign_many(struct keys_signer *signer, struct crypto *crypto, enum crypto_sig sig,
+                           const struct ca_bytes *messages, size_t count,
+                           struct crypto_signature *signatures)
+{
+    const struct keys_order order = { .sig = sig, .messages = messages, .count = count };
+
+    return keys_sign(signer, crypto, &order, signatures);
+}
+
 enum ca_err keys_sign_digest(struct keys_signer *signer, struct crypto *crypto, enum crypto_sig sig,
                              const struct crypto_digest *digest, struct crypto_signature *signature)
 {
-    enum ca_err err = CA_ERR_KEY_UNUSABLE;
+    const struct keys_order order = { .sig = sig, .digest = digest };
 
-    if (atomic_load(&signer->is_latched))
-        goto out;
-    err = signer->kind->sign_digest(signer->key, crypto, sig, digest, signature);
-    if (err == CA_OK && !signer->is_unchecked)
-        err = crypto_verify_own_digest(crypto, signer->own, sig, digest,
-                                       ca_bytes_of(signature->bytes, signature->len));
-    if (err == CA_ERR_SIGNATURE_WRONG)
-        atomic_store(&signer->is_latched, true);
-out:
-    if (err != CA_OK)
-        sodium_memzero(signature, sizeof(*signature));
-    return err;
+    return keys_sign(signer, crypto, &order, signature);
 }

@@ -100,17 +100,25 @@ refused "no such user" 2 'there is no user "no such user"' certmilld --config i/
     --passphrase-file pass
 refused "a group without a user" 2 '"group" without "user"' certmilld --config i/nogroup.conf --check
 if [ "$(id -u)" -eq 0 ]; then
-    chown -R nobody i
     cp i/nobody.conf i/certmill.conf
-    cp pass nobodys && chown nobody nobodys && chmod 400 nobodys
-    passphrase=nobodys start i
+    chown -R nobody i && chown -R root i/keys
+    start i
     check "root became that user" awk '/^[UG]id:/ { if ($2 == 0 || $3 == 0 || $4 == 0) exit 1 }' \
         "/proc/$daemon/status"
+    refused "who cannot read what seals its keys" 1 'Permission denied' "${nobody[@]}" cat pass
+    refused "nor the sealed keys" 1 'Permission denied' "${nobody[@]}" cat i/keys/main.key
+    keeper=$(cat "/proc/$daemon/task/$daemon/children")
+    signer=$(cat "/proc/${keeper% }/task/${keeper% }/children")
+    check "there is a signer" grep -qx certmill-signer "/proc/${signer% }/comm"
+    for process in $keeper $signer; do
+        check "$(cat "/proc/$process/comm"), too, is not root any more" awk \
+            '/^Uid:/ { exit $2 == 0 || $3 == 0 || $4 == 0 }' "/proc/$process/status"
+    done
     check "and serves" certmill health --dir i
     check "SIGTERM: exit 0" stop
     refused "another user becomes nobody else" 1 'may not become user "daemon"' \
         "${nobody[@]}" sh -c 'sed "s/^user.*/user = \"daemon\";/; /^group/d" i/certmill.conf \
-            >i/daemon.conf && exec certmilld --config i/daemon.conf --passphrase-file nobodys'
+            >i/daemon.conf && exec certmilld --config i/daemon.conf'
 fi
 refused "nobody there" 1 'is the daemon running' certmill health --dir other
 finish

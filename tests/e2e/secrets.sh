@@ -97,16 +97,27 @@ check "nothing in answers, logs and files" python3 "$here/secrets.py" files need
     i tokens
 
 # ---- memory
-for file in mem environ maps; do
-    refused "/proc/PID/$file by its own user" 1 'ermission denied' "${as_user[@]}" cat \
-        "/proc/$daemon/$file"
+# group: the processes of the daemon's, which may be several.
+group() {
+    local stat
+    for stat in /proc/[0-9]*/stat; do
+        [ "$(sed 's/.*) //' "$stat" 2>/dev/null | cut -d' ' -f3)" != "$daemon" ] || basename "${stat%/stat}"
+    done
+}
+check "the daemon is in its group" sh -c 'echo "$1" | grep -qx "$0"' "$daemon" "$(group)"
+for process in $(group); do
+    name=$(cat "/proc/$process/comm")
+    for file in mem environ maps; do
+        refused "$name: /proc/PID/$file by its own user" 1 'ermission denied' "${as_user[@]}" cat \
+            "/proc/$process/$file"
+    done
+    check "$name: cannot be dumped" test "$(stat -c %u "/proc/$process/environ")" = 0
 done
 if command -v gdb >/dev/null; then
     "${as_user[@]}" timeout -k 5 60 gdb -p "$daemon" -batch -ex 'generate-core-file gcore' >gdb.out 2>&1 || true
     check "a debugger is refused" grep -qiE 'not permitted|ptrace' gdb.out
     check "and writes nothing" test ! -e gcore
 fi
-check "it can not be dumped" test "$(stat -c %u "/proc/$daemon/environ")" = 0
 if [ "$(id -u)" -eq 0 ]; then
     check "only locked pages hold keys, no page a passphrase" python3 "$here/secrets.py" processes \
         needles "$daemon"
@@ -117,14 +128,17 @@ fi
 (cd cores && ulimit -c unlimited && exec sleep 600) &
 other=$!
 # raise_limit: from outside, as far as this system lets us.
-raise_limit() { prlimit --core=unlimited --pid "$daemon" 2>/dev/null || true; }
+raise_limit() {
+    local process
+    for process in $(group); do prlimit --core=unlimited --pid "$process" 2>/dev/null || true; done
+}
 raise_limit
 kill -ABRT "$other"
 wait "$other" 2>/dev/null || true
 if ls cores/core* >/dev/null 2>&1; then
     rm cores/core*
     for signal in ABRT QUIT; do
-        kill -$signal "$daemon"
+        kill -$signal -- "-$daemon"
         wait "$daemon" 2>/dev/null || true
         check "no core of SIG$signal" test -z "$(ls -A cores)"
         daemon_start

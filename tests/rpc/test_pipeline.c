@@ -19,15 +19,12 @@ static atomic_bool is_signing_held; /* the next signature waits until it no long
 static atomic_int signatures_held;
 static bool is_committed_all_the_same; /* a false failure: reported, but on disk */
 
-enum ca_err __real_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures)
+enum ca_err __real_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures);
+enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures);
+enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures)
 {
     if (atomic_load(&is_signing_held) && atomic_fetch_add(&signatures_held, 1) == 0) {
         while (atomic_load(&is_signing_held))
@@ -37,7 +34,7 @@ enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *cry
         atomic_fetch_sub(&sign_failures, 1);
         return CA_ERR_SIGNATURE_WRONG;
     }
-    return __real_keys_sign_many(signer, crypto, sig, messages, count, signatures);
+    return __real_keys_sign(signer, crypto, order, signatures);
 }
 
 enum ca_err __real_store_commit(struct store_batch *batch);

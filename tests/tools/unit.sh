@@ -24,9 +24,8 @@ repeated=$(sed -n 's/^\([A-Za-z]*\)=.*/\1/p' "$unit" | grep -vx 'SystemCallFilte
 while read -r setting; do
     grep -qxF -- "$setting" "$unit" || complain "missing: $setting"
 done <<'END'
-User=certmill
 NoNewPrivileges=yes
-CapabilityBoundingSet=
+CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_IPC_LOCK CAP_KILL
 AmbientCapabilities=
 RestrictSUIDSGID=yes
 ProtectSystem=strict
