@@ -55,17 +55,6 @@ static void decode_free(void *arena, void *memory)
     (void)memory;
 }
 
-/* Room to follow the items of an issue request. */
-static enum ca_err items_prepare(struct rpc_call *call)
-{
-    if (call->request->method_case != CERTMILL__REQUEST__METHOD_ISSUE)
-        return CA_OK;
-    call->item_count = call->request->issue->n_items;
-    call->items = ca_arena_alloc(call->arena, call->item_count * sizeof(struct rpc_issue *));
-    atomic_init(&call->items_open, call->item_count);
-    return call->items == NULL ? CA_ERR_BUSY : CA_OK;
-}
-
 static size_t item_count(const Certmill__Request *request)
 {
     switch (request->method_case) {
@@ -73,8 +62,27 @@ static size_t item_count(const Certmill__Request *request)
     case CERTMILL__REQUEST__METHOD_GET: return request->get->n_serials;
     case CERTMILL__REQUEST__METHOD_FIND: return request->find->n_queries;
     case CERTMILL__REQUEST__METHOD_CA: return request->ca->n_names;
+    case CERTMILL__REQUEST__METHOD_ACT: return request->act->n_items;
+    case CERTMILL__REQUEST__METHOD_CRL_MAKE: return request->crl_make->n_items;
     default: return 0;
     }
+}
+
+/* Room to follow the items of an issue request. */
+static enum ca_err items_prepare(struct rpc_call *call)
+{
+    bool is_issue = call->request->method_case == CERTMILL__REQUEST__METHOD_ISSUE;
+
+    call->is_act = call->request->method_case == CERTMILL__REQUEST__METHOD_ACT;
+    call->weight = is_issue || call->is_act ? item_count(call->request) : 1;
+    if (call->weight == 0)
+        call->weight = 1;
+    if (!is_issue)
+        return CA_OK;
+    call->item_count = call->request->issue->n_items;
+    call->items = ca_arena_alloc(call->arena, call->item_count * sizeof(struct rpc_issue *));
+    atomic_init(&call->items_open, call->item_count);
+    return call->items == NULL ? CA_ERR_BUSY : CA_OK;
 }
 
 enum ca_err rpc_call_decode(struct rpc_call *call, struct ca_bytes message)
@@ -110,6 +118,16 @@ ProtobufCBinaryData rpc_binary(struct ca_bytes bytes)
     } both = { .constant = bytes.data };
 
     return (ProtobufCBinaryData){ bytes.len, both.pointer };
+}
+
+Certmill__State rpc_state(enum store_state state)
+{
+    switch (state) {
+    case STORE_STATE_VALID: return CERTMILL__STATE__STATE_VALID;
+    case STORE_STATE_REVOKED: return CERTMILL__STATE__STATE_REVOKED;
+    case STORE_STATE_HELD: return CERTMILL__STATE__STATE_HELD;
+    default: return CERTMILL__STATE__STATE_NONE;
+    }
 }
 
 static void status_fill(Certmill__Status *status, enum ca_err err, const struct ca_refusal *refusal)

@@ -24,6 +24,7 @@ enum {
     RPC_RETRY_AFTER_MS = 100, /* told with BUSY, STOPPING and UNKNOWN */
 };
 
+struct rpc_act;
 struct rpc_caller;
 struct rpc_issue;
 
@@ -35,9 +36,16 @@ struct rpc_call {
     struct ca_arena *arena;
     Certmill__Request *request; /* NULL if it could not be decoded */
     Certmill__Answer answer;
+    bool is_act;
+    size_t weight; /* items as the queues count them; one that only reads weighs one */
+
     size_t item_count, item_taken; /* of an issue request */
     atomic_size_t items_open;
     struct rpc_issue **items; /* where each one is being worked on */
+
+    struct rpc_act *acts; /* of an act request */
+    size_t act_count;
+    uint64_t commit; /* number of commits when they were looked up */
 };
 
 CA_MUST_CHECK enum ca_err rpc_call_new(struct rpc_call **call_out);
@@ -56,9 +64,23 @@ Certmill__Status *rpc_call_status(struct rpc_call *call, enum ca_err err,
 /* Zeroed memory of the call's arena; NULL when that is exhausted: refuse the call with BUSY. */
 void *rpc_call_alloc(struct rpc_call *call, size_t size);
 
-/* What is borrowed, in the types of protobuf-c, which only reads it. A NULL text is empty. */
+/* What is borrowed, in the types of protobuf-c, which only reads it, and back. A NULL text is
+ * empty. */
 char *rpc_text(const char *text);
 ProtobufCBinaryData rpc_binary(struct ca_bytes bytes);
+static inline struct ca_bytes rpc_bytes(ProtobufCBinaryData data)
+{
+    return ca_bytes_of(data.data, data.len);
+}
+
+/* In the words of the protocol. */
+Certmill__State rpc_state(enum store_state state);
+
+static inline bool rpc_digest_equal(const struct store_digest *a, const struct store_digest *b)
+{
+    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
+                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
+}
 
 size_t rpc_call_answer_size(const struct rpc_call *call);
 /* Writes rpc_call_answer_size() octets. */

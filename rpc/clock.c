@@ -101,6 +101,13 @@ enum ca_err rpc_clock_take(struct rpc_clock_guard *guard, uint64_t count, uint64
     return err;
 }
 
+uint64_t rpc_clock_now(struct rpc_clock_guard *guard)
+{
+    uint64_t now_us;
+
+    return rpc_clock_read(guard, &now_us) == CA_OK ? now_us : rpc_clock_last(guard);
+}
+
 uint64_t rpc_clock_last(struct rpc_clock_guard *guard)
 {
     pthread_mutex_lock(&guard->lock);

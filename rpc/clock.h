@@ -37,4 +37,7 @@ CA_MUST_CHECK enum ca_err rpc_clock_take(struct rpc_clock_guard *guard, uint64_t
                                          uint64_t *first_us_out);
 /* The latest time given out, for records about what needs no trusted clock. */
 uint64_t rpc_clock_last(struct rpc_clock_guard *guard);
+/* What rpc_clock_read() tells, or else the latest time given out: for what must not wait until the
+ * clock is trusted again. */
+uint64_t rpc_clock_now(struct rpc_clock_guard *guard);
 bool rpc_clock_is_trusted(struct rpc_clock_guard *guard);

@@ -7,13 +7,17 @@
 
 #include "ca/base/err.h"
 
+enum { RPC_COUNTER_ACTS_MAX = 6 };
+
 struct rpc_counters {
     atomic_uint_fast64_t messages; /* received */
     atomic_uint_fast64_t items;    /* asked to be issued */
     atomic_uint_fast64_t issued;   /* certificates recorded */
     atomic_uint_fast64_t repeated; /* answered again from the store */
     atomic_uint_fast64_t dry_runs;
-    atomic_uint_fast64_t batches; /* prepared together */
+    atomic_uint_fast64_t acts;                        /* asked for */
+    atomic_uint_fast64_t acted[RPC_COUNTER_ACTS_MAX]; /* changes made, by Certmill__Act */
+    atomic_uint_fast64_t batches;                     /* prepared together */
     atomic_uint_fast64_t commits;
     atomic_uint_fast64_t refused[CA_ERR_COUNT]; /* items and messages by code */
 };

@@ -5,16 +5,22 @@
 
 #include "ca/crypto/digest.h"
 #include "rpc/log.h"
+#include "rpc/succeed.h"
 
 enum { SPKI_LEN_MAX = 1024, INTENTS_AT_ONCE = 64 };
 
-static void item_close(struct rpc_issue *item, enum ca_err err)
-{
-    item->err = err;
-    item->is_closed = true;
-}
-
 /* ---- the engine's shared state */
+
+static enum ca_err orphan_load(struct rpc_engine *engine, const struct store_intent *intent)
+{
+    enum ca_err err =
+        rpc_claims_put(engine->claims, &intent->request, RPC_CLAIM_ORPHAN, &intent->serial);
+
+    if (err != CA_OK || intent->lineage == 0)
+        return err;
+    struct store_digest line = rpc_line_digest(intent->lineage);
+    return rpc_claims_put(engine->claims, &line, RPC_CLAIM_ORPHAN, &intent->serial);
+}
 
 /* Intents without a result wait for their request to be asked again. */
 static enum ca_err load_orphans(struct rpc_engine *engine)
@@ -30,8 +36,7 @@ static enum ca_err load_orphans(struct rpc_engine *engine)
     do {
         err = store_find_intents(view, after, intents, INTENTS_AT_ONCE, &count);
         for (size_t i = 0; i < count && err == CA_OK; i++) {
-            err = rpc_claims_put(engine->claims, &intents[i].request, RPC_CLAIM_ORPHAN,
-                                 &intents[i].serial);
+            err = orphan_load(engine, &intents[i]);
             after = ca_serial_locator(&intents[i].serial);
         }
     } while (err == CA_OK && count == INTENTS_AT_ONCE);
@@ -98,7 +103,7 @@ struct rpc_group *rpc_issue_groups(struct rpc_batch *batch)
             group = ca_arena_alloc(batch->arena,
                                    sizeof(*group) + batch->count * sizeof(group->items[0]));
             if (group == NULL) {
-                item_close(item, CA_ERR_BUSY);
+                rpc_issue_close(item, CA_ERR_BUSY);
                 continue;
             }
             *group = (struct rpc_group){ .next = first, .batch = batch, .ca = item->ca };
@@ -113,8 +118,10 @@ struct rpc_group *rpc_issue_groups(struct rpc_batch *batch)
 void rpc_issue_refuse(struct rpc_group *group, enum ca_err err)
 {
     for (size_t i = 0; i < group->count; i++) {
-        if (!group->items[i]->is_closed)
-            item_close(group->items[i], err);
+        struct rpc_issue *item = group->items[i];
+        /* What has an intent may have a signature somewhere: nobody says it was not issued. */
+        if (!item->is_closed)
+            rpc_issue_close(item, item->is_resumed ? CA_ERR_UNKNOWN : err);
     }
 }
 
@@ -145,7 +152,9 @@ static bool is_claimed(struct rpc_engine *engine, const struct store_digest *dig
 
 static bool key_is_exclusive(const struct rpc_issue *item)
 {
-    return item->profile->rules.key_reuse != RULES_KEY_REUSE_ALLOWED;
+    bool is_of_line = item->succession != NULL && item->succession->reuses_key;
+
+    return item->profile->rules.key_reuse != RULES_KEY_REUSE_ALLOWED && !is_of_line;
 }
 
 /* NOT_FOUND: nobody has it. */
@@ -181,9 +190,13 @@ static enum ca_err check_exclusive(struct rpc_engine *engine, struct store_view 
 static enum ca_err claims_put(struct rpc_engine *engine, const struct rpc_issue *item,
                               enum rpc_claim_state state)
 {
-    enum ca_err err =
-        rpc_claims_put(engine->claims, &item->record.request, state, &item->record.serial);
+    const struct ca_serial *serial = &item->record.serial;
+    enum ca_err err = rpc_claims_put(engine->claims, &item->record.request, state, serial);
 
+    /* A line is free once the certificate is recorded: from then on the store tells its head. */
+    if (err == CA_OK && item->succession != NULL)
+        err = rpc_claims_put(engine->claims, &item->succession->line,
+                             state == RPC_CLAIM_RECORDED ? RPC_CLAIM_NONE : state, serial);
     if (err != CA_OK || !key_is_exclusive(item))
         return err;
     /* A key waits for no orphan: the next look-up decides again. */
@@ -200,9 +213,22 @@ static enum ca_err put_intent(struct store_batch *store_batch, const struct rpc_
         .body = item->record.body,
         .profile = item->record.profile,
         .issuer = item->record.issuer,
+        .not_after_s = item->record.not_after_s,
+        .crl_shard = item->record.crl_shard,
+        .predecessor = item->record.predecessor,
+        .lineage = item->record.lineage,
     };
     memcpy(intent.tbs_digest, item->tbs_digest, sizeof(intent.tbs_digest));
     return store_put_intent(store_batch, &intent);
+}
+
+/* Was it revoked while it was on its way? */
+static enum ca_err check_intent(struct store_batch *store_batch, struct rpc_issue *item)
+{
+    const struct rpc_source source = { .batch = store_batch };
+    const struct rpc_target target = rpc_target_of(&item->record);
+
+    return rpc_target_check(&source, &target, &item->refusal);
 }
 
 static enum ca_err item_reserve(struct rpc_engine *engine, struct store_batch *store_batch,
@@ -210,8 +236,14 @@ static enum ca_err item_reserve(struct rpc_engine *engine, struct store_batch *s
 {
     enum ca_err err = check_exclusive(engine, view, item);
 
+    if (err == CA_OK && item->is_resumed)
+        err = check_intent(store_batch, item);
+    if (err == CA_OK)
+        err = rpc_succeed_decide(engine, store_batch, view, item);
     if (err == CA_OK && !item->is_resumed)
         err = put_intent(store_batch, item);
+    if (err == CA_OK)
+        err = rpc_succeed_reserved(engine, store_batch, item);
     if (err == CA_OK)
         err = claims_put(engine, item, RPC_CLAIM_PENDING);
     return err;
@@ -230,17 +262,17 @@ enum ca_err rpc_issue_reserve(struct rpc_engine *engine, struct store_batch *sto
         if (err == CA_ERR_STORAGE || err == CA_ERR_NOMEM)
             return err;
         if (err != CA_OK)
-            item_close(item, err);
+            rpc_issue_close(item, err);
     }
     return CA_OK;
 }
 
 /* Nobody knows what became of it: it is not lost, and asking again resolves it. */
-static void item_orphan(struct rpc_engine *engine, struct rpc_issue *item)
+static void item_orphan(struct rpc_engine *engine, struct rpc_issue *item, enum ca_err err)
 {
     if (claims_put(engine, item, RPC_CLAIM_ORPHAN) != CA_OK)
         log_error("out of memory", "while=orphan");
-    item_close(item, CA_ERR_UNKNOWN);
+    rpc_issue_close(item, err);
 }
 
 /* Here and nowhere else: what has no ticket is not signed. */
@@ -263,9 +295,9 @@ void rpc_issue_reserved(struct rpc_engine *engine, struct rpc_group *group, enum
             continue;
         if (item->is_conflict) {
             ca_refuse(&item->refusal, CA_OK, "request_id", "protocol");
-            item_close(item, err == CA_OK ? CA_ERR_IDEMPOTENCY_CONFLICT : CA_ERR_UNKNOWN);
+            rpc_issue_close(item, err == CA_OK ? CA_ERR_IDEMPOTENCY_CONFLICT : CA_ERR_UNKNOWN);
         } else if (err != CA_OK) {
-            item_orphan(engine, item);
+            item_orphan(engine, item, CA_ERR_UNKNOWN);
         } else {
             item_make_ticket(item);
         }
@@ -333,10 +365,32 @@ void rpc_issue_sign(struct rpc_worker *worker, struct rpc_group *group)
     log_error("signing failed", "ca=%s code=%s items=%zu", group->ca->issuer.name, ca_err_name(err),
               count);
     for (size_t i = 0; i < count; i++)
-        item_orphan(worker->engine, open[i]);
+        item_orphan(worker->engine, open[i], CA_ERR_UNKNOWN);
 }
 
 /* ---- record: in the writer's transaction */
+
+static enum ca_err item_record(struct rpc_engine *engine, struct store_batch *store_batch,
+                               struct rpc_issue *item)
+{
+    const struct store_audit audit = {
+        .kind = STORE_AUDIT_ISSUED,
+        .time_us = ca_serial_time_us(&item->record.serial),
+        .actor = ca_bytes_of_text(item->call->session->actor),
+        .object = ca_serial_bytes(&item->record.serial),
+        .request = item->record.request,
+        .body = item->record.body,
+    };
+    enum ca_err err = CA_OK;
+
+    if (engine->has_revoked_intents)
+        err = check_intent(store_batch, item);
+    if (err == CA_OK)
+        err = store_put_certificate(store_batch, &item->record, &audit);
+    if (err == CA_OK)
+        err = rpc_succeed_recorded(engine, store_batch, item);
+    return err;
+}
 
 enum ca_err rpc_issue_record(struct rpc_engine *engine, struct store_batch *store_batch,
                              struct rpc_group *group)
@@ -345,20 +399,14 @@ enum ca_err rpc_issue_record(struct rpc_engine *engine, struct store_batch *stor
         struct rpc_issue *item = group->items[i];
         if (item->is_closed)
             continue;
-        struct store_audit audit = {
-            .kind = STORE_AUDIT_ISSUED,
-            .time_us = ca_serial_time_us(&item->record.serial),
-            .actor = ca_bytes_of_text(item->call->session->actor),
-            .object = ca_serial_bytes(&item->record.serial),
-            .request = item->record.request,
-            .body = item->record.body,
-        };
-        enum ca_err err = store_put_certificate(store_batch, &item->record, &audit);
+        enum ca_err err = item_record(engine, store_batch, item);
         if (err == CA_ERR_STORAGE || err == CA_ERR_NOMEM)
             return err;
-        if (err != CA_OK) {
+        if (err == CA_ERR_CERT_REVOKED) {
+            item_orphan(engine, item, err);
+        } else if (err != CA_OK) {
             log_error("certificate not recorded", "code=%s", ca_err_name(err));
-            item_orphan(engine, item);
+            item_orphan(engine, item, CA_ERR_UNKNOWN);
         }
     }
     return CA_OK;
@@ -371,27 +419,36 @@ void rpc_issue_recorded(struct rpc_engine *engine, struct rpc_group *group, enum
         if (item->is_closed)
             continue;
         if (err != CA_OK) {
-            item_orphan(engine, item);
+            item_orphan(engine, item, CA_ERR_UNKNOWN);
             continue;
         }
         if (claims_put(engine, item, RPC_CLAIM_RECORDED) != CA_OK)
             log_error("out of memory", "while=recorded");
         rpc_count(&engine->counters.issued, 1);
-        item_close(item, CA_OK);
+        rpc_issue_close(item, CA_OK);
     }
 }
 
 /* ---- answer */
+
+/* Refused for its dates: then a person sees which ones they would have been. */
+static bool is_about_dates(enum ca_err err)
+{
+    return err == CA_ERR_RENEW_TOO_EARLY || err == CA_ERR_RENEW_TOO_OLD ||
+           err == CA_ERR_RENEW_CAP || err == CA_ERR_RENEW_ISSUER_END || err == CA_ERR_CA_END;
+}
 
 static void result_fill(struct rpc_call *call, const struct rpc_issue *item,
                         Certmill__IssueResult *result)
 {
     certmill__issue_result__init(result);
     result->status = rpc_call_status(call, item->err, &item->refusal);
-    if (item->err != CA_OK)
+    if (item->err != CA_OK && !is_about_dates(item->err))
         return;
     result->not_before = item->record.not_before_s;
     result->not_after = item->record.not_after_s;
+    if (item->err != CA_OK)
+        return;
     if (item->asked->dry_run) {
         result->tbs = rpc_binary(item->tbs);
     } else {

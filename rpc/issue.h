@@ -20,6 +20,7 @@
 #include "rpc/counters.h"
 
 struct rpc_batch;
+struct rpc_succession;
 
 /* One item of an issue request. It is open until its outcome is known and may be told. */
 struct rpc_issue {
@@ -34,7 +35,9 @@ struct rpc_issue {
     struct ca_refusal refusal;
     const struct rpc_profile *profile;
     const struct rpc_ca *ca;
-    struct store_certificate record; /* der: once signed */
+    struct rpc_succession *succession;              /* NULL: it follows upon no other certificate */
+    struct store_certificate record;                /* der: once signed */
+    const struct crypto_verification *verification; /* of the request, while it is prepared */
     struct ca_bytes tbs;
     uint8_t tbs_digest[CA_DIGEST_LEN];
     struct keys_ticket ticket; /* once the intent is on disk */
@@ -71,6 +74,7 @@ struct rpc_engine {
     uint8_t instance;
     atomic_uint_fast64_t commit; /* number of the last commit */
     atomic_bool is_storage_latched;
+    bool has_revoked_intents;                   /* since the start; the writer's */
     uint8_t ca_keys[RPC_CA_MAX][CA_DIGEST_LEN]; /* SHA-256 of each CA's SubjectPublicKeyInfo */
 };
 
@@ -89,8 +93,23 @@ void rpc_engine_wipe(struct rpc_engine *engine);
 CA_MUST_CHECK enum ca_err rpc_worker_init(struct rpc_worker *worker, struct rpc_engine *engine);
 void rpc_worker_wipe(struct rpc_worker *worker);
 
+/* The item's outcome is known. */
+static inline void rpc_issue_close(struct rpc_issue *item, enum ca_err err)
+{
+    item->err = err;
+    item->is_closed = true;
+}
+
 /* The part of a digest that the store keeps. */
 struct store_digest rpc_store_digest(const uint8_t digest[CA_DIGEST_LEN]);
+
+CA_MUST_CHECK enum ca_err rpc_request_id_check(const char *request_id, struct ca_refusal *refusal);
+/* A request id belongs to whoever chose it, and to a method: other callers cannot meet or probe it.
+ */
+#define RPC_METHOD_ISSUE CA_BYTES("")
+#define RPC_METHOD_ACT   CA_BYTES("\0act")
+struct store_digest rpc_request_digest(const char *actor, struct ca_bytes method,
+                                       const char *request_id);
 
 void rpc_issue_prepare(struct rpc_worker *worker, struct rpc_batch *batch);
 /*
@@ -98,7 +117,7 @@ void rpc_issue_prepare(struct rpc_worker *worker, struct rpc_batch *batch);
  * arena is exhausted what is left is closed with BUSY.
  */
 struct rpc_group *rpc_issue_groups(struct rpc_batch *batch);
-/* Closes what is open, before anything of it was written. */
+/* Closes what is open, before anything of it was written; UNKNOWN where that was done earlier. */
 void rpc_issue_refuse(struct rpc_group *group, enum ca_err err);
 /* Closes the items it refuses. STORAGE, NOMEM: the store's batch is to be aborted. */
 CA_MUST_CHECK enum ca_err rpc_issue_reserve(struct rpc_engine *engine,

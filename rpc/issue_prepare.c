@@ -3,10 +3,10 @@
 #include <stdlib.h>
 
 #include "ca/crypto/digest.h"
-#include "rpc/issue.h"
+#include "rpc/succeed.h"
 
 /* Everything that is hashed of one item: its fixed fields, values and names, each with a length. */
-enum { PARTS_MAX = 2 * (6 + 2 * CA_ATTRIBUTE_COUNT_MAX + 2 * CA_SAN_COUNT_MAX) };
+enum { PARTS_MAX = 2 * (9 + 2 * CA_ATTRIBUTE_COUNT_MAX + 2 * CA_SAN_COUNT_MAX) };
 
 struct part_list {
     struct ca_bytes parts[PARTS_MAX];
@@ -23,19 +23,9 @@ struct rpc_issue_scratch {
     struct rpc_claim claims[RPC_BATCH_MAX];
     uint8_t random[RPC_BATCH_MAX][CA_SERIAL_RANDOM_LEN];
     struct crypto_public_key keys[RPC_BATCH_MAX];
-    struct crypto_verification verifications[RPC_BATCH_MAX];
+    struct crypto_verification verifications[2 * RPC_BATCH_MAX]; /* and those of old keys */
+    size_t verification_count;
 };
-
-static void item_close(struct rpc_issue *item, enum ca_err err)
-{
-    item->err = err;
-    item->is_closed = true;
-}
-
-static struct ca_bytes bytes_of(ProtobufCBinaryData data)
-{
-    return ca_bytes_of(data.data, data.len);
-}
 
 struct store_digest rpc_store_digest(const uint8_t digest[CA_DIGEST_LEN])
 {
@@ -59,10 +49,10 @@ static void part_add(struct part_list *list, struct ca_bytes bytes)
 static struct ca_bytes alt_name_bytes(const Certmill__AltName *name)
 {
     switch (name->name_case) {
-    case CERTMILL__ALT_NAME__NAME_DNS: return bytes_of(name->dns);
-    case CERTMILL__ALT_NAME__NAME_IP: return bytes_of(name->ip);
-    case CERTMILL__ALT_NAME__NAME_EMAIL: return bytes_of(name->email);
-    case CERTMILL__ALT_NAME__NAME_URI: return bytes_of(name->uri);
+    case CERTMILL__ALT_NAME__NAME_DNS: return rpc_bytes(name->dns);
+    case CERTMILL__ALT_NAME__NAME_IP: return rpc_bytes(name->ip);
+    case CERTMILL__ALT_NAME__NAME_EMAIL: return rpc_bytes(name->email);
+    case CERTMILL__ALT_NAME__NAME_URI: return rpc_bytes(name->uri);
     default: return (struct ca_bytes){ 0 };
     }
 }
@@ -73,53 +63,67 @@ static void body_digest(struct part_list *list, const Certmill__IssueItem *asked
 {
     uint8_t digest[CA_DIGEST_LEN];
     uint32_t kinds[CA_SAN_COUNT_MAX];
+    const int64_t succession[] = { asked->operation, asked->cause, asked->lost_at };
 
     list->count = 0;
     part_add(list, ca_bytes_of_text(asked->ca));
     part_add(list, ca_bytes_of_text(asked->profile));
-    part_add(list, bytes_of(asked->csr));
+    part_add(list, rpc_bytes(asked->csr));
     part_add(list, ca_bytes_of(&asked->term, sizeof(asked->term)));
     for (size_t i = 0; i < asked->n_values; i++) {
         part_add(list, ca_bytes_of_text(asked->values[i]->name));
-        part_add(list, bytes_of(asked->values[i]->value));
+        part_add(list, rpc_bytes(asked->values[i]->value));
     }
     for (size_t i = 0; i < asked->n_alt_names; i++) {
         kinds[i] = (uint32_t)asked->alt_names[i]->name_case;
         part_add(list, ca_bytes_of(&kinds[i], sizeof(kinds[i])));
         part_add(list, alt_name_bytes(asked->alt_names[i]));
     }
+    if (asked->operation != CERTMILL__OPERATION__OPERATION_NEW) {
+        part_add(list, ca_bytes_of(succession, sizeof(succession)));
+        part_add(list, rpc_bytes(asked->predecessor));
+        part_add(list, rpc_bytes(asked->old_key_signature));
+    }
     crypto_sha256(list->parts, list->count, digest);
     *digest_out = rpc_store_digest(digest);
 }
 
-/* A request id belongs to whoever chose it: other callers cannot meet or probe it. */
-static void request_digest(const char *actor, const char *request_id,
-                           struct store_digest *digest_out)
+struct store_digest rpc_request_digest(const char *actor, struct ca_bytes method,
+                                       const char *request_id)
 {
     uint8_t digest[CA_DIGEST_LEN];
-    struct ca_bytes parts[] = { ca_bytes_of(actor, strlen(actor) + 1),
+    struct ca_bytes parts[] = { ca_bytes_of(actor, strlen(actor) + 1), method,
                                 ca_bytes_of_text(request_id) };
 
-    crypto_sha256(parts, 2, digest);
-    *digest_out = rpc_store_digest(digest);
+    crypto_sha256(parts, 3, digest);
+    return rpc_store_digest(digest);
+}
+
+enum ca_err rpc_request_id_check(const char *request_id, struct ca_refusal *refusal)
+{
+    struct ca_bytes id = ca_bytes_of_text(request_id);
+
+    if (id.len >= CA_REQUEST_ID_LEN_MIN && id.len <= CA_REQUEST_ID_LEN_MAX &&
+        ca_text_is_visible_ascii(id))
+        return CA_OK;
+    return ca_refuse(refusal, CA_ERR_REQUEST_ID, "request_id", "protocol");
 }
 
 static enum ca_err item_limits(struct rpc_issue *item)
 {
     const Certmill__IssueItem *asked = item->asked;
-    struct ca_bytes id = ca_bytes_of_text(asked->request_id);
-    bool has_id = id.len >= CA_REQUEST_ID_LEN_MIN && id.len <= CA_REQUEST_ID_LEN_MAX &&
-                  ca_text_is_visible_ascii(id);
+    enum ca_err err =
+        asked->dry_run ? CA_OK : rpc_request_id_check(asked->request_id, &item->refusal);
 
-    if (!has_id && !asked->dry_run)
-        return ca_refuse(&item->refusal, CA_ERR_REQUEST_ID, "request_id", "protocol");
+    if (err != CA_OK)
+        return err;
     if (asked->csr.len > CA_CSR_LEN_MAX)
         return ca_refuse(&item->refusal, CA_ERR_FIELD_LENGTH, "csr", "protocol");
     if (asked->n_values > CA_ATTRIBUTE_COUNT_MAX)
         return ca_refuse(&item->refusal, CA_ERR_TOO_MANY_ITEMS, "values", "protocol");
     if (asked->n_alt_names > CA_SAN_COUNT_MAX)
         return ca_refuse(&item->refusal, CA_ERR_SAN_COUNT, "alt_names", "protocol");
-    return CA_OK;
+    return rpc_succeed_check(asked, &item->refusal);
 }
 
 static enum ca_err item_resolve(const struct rpc_engine *engine, struct rpc_issue *item)
@@ -156,27 +160,22 @@ static void batch_resolve(struct rpc_worker *worker, struct rpc_batch *batch)
         if (err == CA_OK)
             err = item_resolve(worker->engine, item);
         if (err != CA_OK) {
-            item_close(item, err);
+            rpc_issue_close(item, err);
             continue;
         }
         body_digest(&worker->scratch->list, item->asked, &item->record.body);
-        request_digest(item->call->session->actor, item->asked->request_id, &item->record.request);
+        item->record.request = rpc_request_digest(item->call->session->actor, RPC_METHOD_ISSUE,
+                                                  item->asked->request_id);
     }
 }
 
 /* ---- asked before? */
 
-static bool digests_equal(const struct store_digest *a, const struct store_digest *b)
-{
-    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
-                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
-}
-
 /* The answer of then, now: from the record alone, so it is the same to the byte. */
 static enum ca_err item_repeat(struct rpc_worker *worker, struct rpc_issue *item,
                                const struct store_certificate *found)
 {
-    if (!digests_equal(&found->body, &item->record.body)) {
+    if (!rpc_digest_equal(&found->body, &item->record.body)) {
         item->is_conflict = true;
         return CA_OK;
     }
@@ -186,7 +185,7 @@ static enum ca_err item_repeat(struct rpc_worker *worker, struct rpc_issue *item
     item->record = *found;
     item->record.der = der;
     rpc_count(&worker->engine->counters.repeated, 1);
-    item_close(item, CA_OK);
+    rpc_issue_close(item, CA_OK);
     return CA_OK;
 }
 
@@ -200,10 +199,14 @@ static enum ca_err item_resume(struct rpc_worker *worker, struct rpc_issue *item
         return rpc_claims_put(worker->engine->claims, &item->record.request, RPC_CLAIM_NONE, NULL);
     if (err != CA_OK)
         return err;
-    if (!digests_equal(&intent.body, &item->record.body)) {
+    if (!rpc_digest_equal(&intent.body, &item->record.body)) {
         item->is_conflict = true;
         return CA_OK;
     }
+    const struct rpc_source source = { .view = worker->view };
+    const struct rpc_target target = rpc_target_of_intent(&intent);
+    if ((err = rpc_target_check(&source, &target, &item->refusal)) != CA_OK)
+        return err;
     item->is_resumed = true;
     item->record.serial = intent.serial;
     memcpy(item->tbs_digest, intent.tbs_digest, CA_DIGEST_LEN);
@@ -246,7 +249,7 @@ static enum ca_err batch_look_up(struct rpc_worker *worker, struct rpc_batch *ba
     for (size_t i = 0; i < count; i++) {
         err = item_look_up(worker, scratch->open[i], &scratch->claims[i]);
         if (err != CA_OK)
-            item_close(scratch->open[i], err);
+            rpc_issue_close(scratch->open[i], err);
     }
     return CA_OK;
 }
@@ -264,7 +267,7 @@ static enum ca_err request_of(struct rpc_issue *item, struct rules_request *requ
         return CA_ERR_BUSY;
     for (size_t i = 0; i < asked->n_values; i++) {
         values[i].name = ca_bytes_of_text(asked->values[i]->name);
-        values[i].value = bytes_of(asked->values[i]->value);
+        values[i].value = rpc_bytes(asked->values[i]->value);
     }
     for (size_t i = 0; i < asked->n_alt_names; i++) {
         static const enum rules_san_kind kinds[] = {
@@ -293,6 +296,12 @@ static bool key_is_of_a_ca(const struct rpc_engine *engine, const uint8_t digest
     return false;
 }
 
+static bool is_of_line(const struct rpc_issue *item, const struct store_certificate *found)
+{
+    return item->succession != NULL && item->succession->reuses_key &&
+           rpc_target_of(found).lineage == item->succession->old.lineage;
+}
+
 /* Who else has this key? The view is of this batch's look-up. */
 static enum ca_err item_check_key_reuse(struct rpc_worker *worker, struct rpc_issue *item)
 {
@@ -308,22 +317,22 @@ static enum ca_err item_check_key_reuse(struct rpc_worker *worker, struct rpc_is
     if (err != CA_OK)
         return err;
     for (size_t i = 0; i < count; i++) {
+        /* Whether the old certificate's key may be used again is said by the profile's life. */
+        if (is_of_line(item, &found[i]))
+            continue;
         if (reuse == RULES_KEY_REUSE_REFUSED ||
-            !digests_equal(&found[i].identity, &item->record.identity))
+            !rpc_digest_equal(&found[i].identity, &item->record.identity))
             return ca_refuse(&item->refusal, CA_ERR_CSR_KEY_REUSED, "csr.key", "profile key_reuse");
     }
     return CA_OK;
 }
 
-/* Fills in the item's record and to-be-signed bytes; what is left is the proof of possession. */
-static enum ca_err item_draft(struct rpc_worker *worker, struct rpc_issue *item)
+/* What the request itself must be, whatever is made of it. */
+static enum ca_err item_read(struct rpc_worker *worker, struct rpc_issue *item)
 {
     struct x509_csr *csr = &worker->scratch->csr;
-    struct rules_moment moment = { .operation = RULES_NEW, .serial = item->record.serial };
-    struct rules_request request;
-    struct rules_draft draft;
     uint8_t digest[CA_DIGEST_LEN];
-    enum ca_err err = x509_csr_parse(bytes_of(item->asked->csr), csr, &item->refusal);
+    enum ca_err err = x509_csr_parse(rpc_bytes(item->asked->csr), csr, &item->refusal);
 
     if (err != CA_OK)
         return err;
@@ -331,20 +340,41 @@ static enum ca_err item_draft(struct rpc_worker *worker, struct rpc_issue *item)
     item->record.key = rpc_store_digest(digest);
     if (key_is_of_a_ca(worker->engine, digest))
         return ca_refuse(&item->refusal, CA_ERR_KEY_OF_CA, "csr.key", "certmill");
-    err = rules_key_check(&item->profile->rules, csr, &worker->engine->config->blocked, digest,
-                          &item->refusal);
-    if (err != CA_OK || (err = request_of(item, &request)) != CA_OK)
+    return rules_key_check(&item->profile->rules, csr, &worker->engine->config->blocked, digest,
+                           &item->refusal);
+}
+
+/* Fills in the item's record and to-be-signed bytes; what is left is the proof of possession. */
+static enum ca_err item_draft(struct rpc_worker *worker, struct rpc_issue *item)
+{
+    const struct x509_csr *csr = &worker->scratch->csr;
+    struct rules_moment moment = {
+        .operation = RULES_NEW,
+        .issued_s = (int64_t)(ca_serial_time_us(&item->record.serial) / 1000000),
+        .serial = item->record.serial,
+    };
+    struct rules_request request;
+    struct rules_draft draft;
+    enum ca_err err = item_read(worker, item);
+
+    if (err != CA_OK || (err = request_of(item, &request)) != CA_OK ||
+        (err = rpc_succeed_admit(worker, item, moment.issued_s)) != CA_OK)
         return err;
-    moment.issued_s = (int64_t)(ca_serial_time_us(&item->record.serial) / 1000000);
+    if (item->succession != NULL) {
+        moment.operation = item->succession->asked.operation;
+        moment.old_not_after_s = item->succession->old.not_after_s;
+    }
     err = rules_draft(&item->profile->rules, &item->ca->issuer, &request, csr, &moment,
                       item->batch->arena, &draft, &item->refusal);
+    item->record.not_before_s = draft.validity.not_before_s;
+    item->record.not_after_s = draft.validity.not_after_s;
     if (err != CA_OK)
         return err;
     item->tbs = draft.tbs;
     item->record.identity = rpc_store_digest(draft.identity);
-    item->record.not_before_s = draft.validity.not_before_s;
-    item->record.not_after_s = draft.validity.not_after_s;
     item->record.crl_shard = draft.crl_shard;
+    if ((err = rpc_succeed_compare(item, &draft, csr, moment.issued_s)) != CA_OK)
+        return err;
     return item_check_key_reuse(worker, item);
 }
 
@@ -398,10 +428,28 @@ static enum ca_err item_finish(struct rpc_worker *worker, struct rpc_issue *item
     memcpy(item->tbs_digest, digest, CA_DIGEST_LEN);
     if (item->asked->dry_run) {
         rpc_count(&worker->engine->counters.dry_runs, 1);
-        item_close(item, CA_OK);
+        rpc_issue_close(item, CA_OK);
         return CA_OK;
     }
     return item_make_room(item);
+}
+
+static void verifications_add(struct rpc_issue_scratch *scratch, size_t index,
+                              struct rpc_issue *item)
+{
+    const struct x509_csr *csr = &scratch->csr;
+    struct crypto_verification *next = &scratch->verifications[scratch->verification_count++];
+
+    scratch->keys[index] = csr->key;
+    *next = (struct crypto_verification){
+        .sig = csr->sig,
+        .key = &scratch->keys[index],
+        .message = csr->info,
+        .signature = csr->signature,
+    };
+    item->verification = next;
+    if (rpc_succeed_wants(item, csr, next + 1))
+        scratch->verification_count++;
 }
 
 /* Drafts first: what breaks a rule costs no signature check. */
@@ -410,34 +458,28 @@ static void batch_draft(struct rpc_worker *worker)
     struct rpc_issue_scratch *scratch = worker->scratch;
     size_t count = 0;
 
+    scratch->verification_count = 0;
     for (size_t i = 0; i < scratch->open_count; i++) {
         struct rpc_issue *item = scratch->open[i];
         enum ca_err err = item_draft(worker, item);
         if (err != CA_OK) {
-            item_close(item, err);
+            rpc_issue_close(item, err);
             continue;
         }
-        const struct x509_csr *csr = &scratch->csr;
-        scratch->keys[count] = csr->key;
-        scratch->verifications[count] = (struct crypto_verification){
-            .sig = csr->sig,
-            .key = &scratch->keys[count],
-            .message = csr->info,
-            .signature = csr->signature,
-        };
+        verifications_add(scratch, count, item);
         scratch->open[count++] = item;
     }
     store_view_rest(worker->view);
-    crypto_verify_many(worker->crypto, scratch->verifications, count);
+    crypto_verify_many(worker->crypto, scratch->verifications, scratch->verification_count);
     for (size_t i = 0; i < count; i++) {
         struct rpc_issue *item = scratch->open[i];
-        enum ca_err err = scratch->verifications[i].result;
+        enum ca_err err = item->verification->result;
         if (err != CA_OK)
             ca_refuse(&item->refusal, err, "csr.signature", "RFC 2986 4.2");
-        else
+        else if ((err = rpc_succeed_verified(item)) == CA_OK)
             err = item_finish(worker, item);
         if (err != CA_OK)
-            item_close(item, err);
+            rpc_issue_close(item, err);
     }
 }
 
@@ -453,7 +495,7 @@ void rpc_issue_prepare(struct rpc_worker *worker, struct rpc_batch *batch)
         err = batch_number(worker, batch);
     for (size_t i = 0; i < batch->count && err != CA_OK; i++) {
         if (!batch->items[i].is_closed && !batch->items[i].is_conflict)
-            item_close(&batch->items[i], err);
+            rpc_issue_close(&batch->items[i], err);
     }
     if (err == CA_OK)
         batch_draft(worker);

@@ -1,81 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/pipeline.h"
+#include "rpc/pipeline_parts.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "rpc/log.h"
 #include "rpc/service.h"
 
 enum {
     QUEUE_ITEMS_DEFAULT = 4096,
     CALLER_ITEMS_DEFAULT = 2048,
+    ACT_ITEMS_DEFAULT = 4096,
     BATCH_ITEMS_DEFAULT = 64,
     TURN_ITEMS = 8, /* taken from one caller before it is the next one's turn: a vector's lanes */
     WORKERS_MAX = 64,
     REMOTE_THREADS = 2, /* one waits for the token while the other verifies */
-    REMOTE_SHARE = 4,   /* all remote CAs together hold this part of queue_items_max */
     BATCH_ARENA_BLOCK = 64 * 1024,
     BATCH_ARENA_MAX = 32 * 1024 * 1024,
 };
 
-struct queue {
-    struct rpc_group *first, *last;
-};
-
-struct rpc_caller {
-    struct rpc_pipeline *pipeline;
-    struct rpc_caller *next; /* in the ring of those with waiting calls */
-    struct rpc_call *first, *last;
-    size_t items;    /* in the engine */
-    bool is_waiting; /* in the ring */
-    bool is_gone;    /* freed with its last call */
-    size_t calls;    /* in the engine */
-};
-
-/*
- * A CA whose keys are in another device. Threads of its own wait for its signatures, so that a
- * token that is slow or hangs takes no worker, and it holds only so many items, so that it takes
- * no other CA's room.
- */
-struct remote {
-    const struct rpc_ca *ca;
-    struct queue reserved;
-    pthread_cond_t work;
-    size_t items; /* in groups that have not ended */
-};
-
-struct rpc_pipeline {
-    struct rpc_engine engine;
-    struct rpc_outlet outlet;
-    struct rpc_limits limits;
-    struct rpc_worker *workers; /* and behind them those of the remote threads */
-    size_t worker_count;        /* with those */
-    pthread_t *threads;
-    size_t thread_count; /* started: the writer, then the workers */
-    struct store_view *writer_view;
-
-    pthread_mutex_t lock; /* guards everything below, and callers */
-    pthread_cond_t work;  /* for workers */
-    pthread_cond_t write; /* for the writer */
-    pthread_cond_t idle;  /* for drain */
-    struct rpc_caller *ring_first, *ring_last;
-    size_t items;         /* in the engine */
-    size_t waiting_items; /* of them in the callers' queues */
-    struct queue prepared, reserved, signed_, done;
-    struct remote remotes[RPC_CA_MAX];
-    size_t remote_count;
-    struct rpc_batch *spare;
-    size_t calls; /* taken and not yet answered */
-    size_t workers_idle;
-    bool is_draining, is_stopping;
-};
-
 /* ---- queues; the lock is held */
 
-static void queue_push(struct queue *queue, struct rpc_group *group)
+void rpc_queue_push(struct rpc_queue *queue, struct rpc_group *group)
 {
     group->next = NULL;
     if (queue->last == NULL)
@@ -85,7 +31,7 @@ static void queue_push(struct queue *queue, struct rpc_group *group)
     queue->last = group;
 }
 
-static struct rpc_group *queue_pop(struct queue *queue)
+struct rpc_group *rpc_queue_pop(struct rpc_queue *queue)
 {
     struct rpc_group *group = queue->first;
 
@@ -145,39 +91,45 @@ void rpc_caller_free(struct rpc_caller *caller)
         free(caller);
 }
 
-/* A call weighs as many items as it has; one that only reads weighs one. */
-static size_t call_weight(const struct rpc_call *call)
+static void call_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
+                      struct rpc_call *call)
 {
-    return call->item_count == 0 ? 1 : call->item_count;
+    call->next = NULL;
+    if (caller->last == NULL)
+        caller->first = call;
+    else
+        caller->last->next = call;
+    caller->last = call;
+    caller->items += call->weight;
+    pipeline->items += call->weight;
+    pipeline->waiting_items += call->weight;
+    if (!caller->is_waiting)
+        ring_push(pipeline, caller);
+}
+
+static enum ca_err call_admit(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
+                              struct rpc_call *call)
+{
+    if (pipeline->is_draining)
+        return CA_ERR_STOPPING;
+    if (call->is_act)
+        return rpc_acts_take(pipeline, caller, call);
+    if (pipeline->items + call->weight > pipeline->limits.queue_items_max ||
+        caller->items + call->weight > pipeline->limits.caller_items_max)
+        return CA_ERR_BUSY;
+    call_take(pipeline, caller, call);
+    return CA_OK;
 }
 
 enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
                                struct rpc_call *call)
 {
-    enum ca_err err = CA_OK;
-    size_t weight = call_weight(call);
-
     pthread_mutex_lock(&pipeline->lock);
-    if (pipeline->is_draining) {
-        err = CA_ERR_STOPPING;
-    } else if (pipeline->items + weight > pipeline->limits.queue_items_max ||
-               caller->items + weight > pipeline->limits.caller_items_max) {
-        err = CA_ERR_BUSY;
-    } else {
+    enum ca_err err = call_admit(pipeline, caller, call);
+    if (err == CA_OK) {
         call->caller = caller;
-        call->next = NULL;
-        if (caller->last == NULL)
-            caller->first = call;
-        else
-            caller->last->next = call;
-        caller->last = call;
-        caller->items += weight;
         caller->calls++;
         pipeline->calls++;
-        pipeline->items += weight;
-        pipeline->waiting_items += weight;
-        if (!caller->is_waiting)
-            ring_push(pipeline, caller);
         if (pipeline->workers_idle > 0)
             pthread_cond_signal(&pipeline->work);
     }
@@ -185,12 +137,21 @@ enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline, struct rpc_caller 
     return err;
 }
 
+/* A call that has left, as far as it is still to be known. */
+struct leaving {
+    struct rpc_caller *caller;
+    size_t weight;
+    bool is_act;
+};
+
 /* The call is answered: its memory, its place and its share of batches are free again. */
-static void call_end(struct rpc_pipeline *pipeline, struct rpc_caller *caller, size_t weight)
+static void call_end(struct rpc_pipeline *pipeline, const struct leaving *leaving)
 {
+    struct rpc_caller *caller = leaving->caller;
+
     pthread_mutex_lock(&pipeline->lock);
-    caller->items -= weight;
-    pipeline->items -= weight;
+    *(leaving->is_act ? &caller->act_items : &caller->items) -= leaving->weight;
+    *(leaving->is_act ? &pipeline->act_items : &pipeline->items) -= leaving->weight;
     bool is_last = --caller->calls == 0 && caller->is_gone;
     if (--pipeline->calls == 0)
         pthread_cond_broadcast(&pipeline->idle);
@@ -235,22 +196,20 @@ static struct rpc_batch *batch_take(struct rpc_pipeline *pipeline)
     return batch;
 }
 
-static void call_answer(struct rpc_pipeline *pipeline, struct rpc_call *call)
+void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err)
 {
-    struct rpc_caller *caller = call->caller;
+    const struct leaving leaving = { call->caller, call->weight, call->is_act };
     size_t count = call->item_count;
-    size_t weight = call_weight(call);
     struct rpc_batch *batches[RPC_ITEMS_MAX];
 
     for (size_t i = 0; i < count; i++)
         batches[i] = call->items[i]->batch;
-    enum ca_err err = count == 0 ? CA_OK : rpc_issue_answer(&pipeline->engine, call);
     if (err != CA_OK)
         rpc_call_refuse(call, err);
     pipeline->outlet.answer(pipeline->outlet.arg, call); /* the call is gone */
     for (size_t i = 0; i < count; i++)
         batch_release(pipeline, batches[i]);
-    call_end(pipeline, caller, weight);
+    call_end(pipeline, &leaving);
 }
 
 /* Tells an item's call that it has ended; the last one answers the call. */
@@ -261,7 +220,7 @@ static void item_settle(struct rpc_pipeline *pipeline, struct rpc_issue *item)
     item->is_told = true;
     struct rpc_call *call = item->call;
     if (atomic_fetch_sub(&call->items_open, 1) == 1)
-        call_answer(pipeline, call);
+        rpc_pipeline_answer(pipeline, call, rpc_issue_answer(&pipeline->engine, call));
 }
 
 static void group_settle(struct rpc_pipeline *pipeline, struct rpc_group *group)
@@ -270,7 +229,7 @@ static void group_settle(struct rpc_pipeline *pipeline, struct rpc_group *group)
         item_settle(pipeline, group->items[i]);
 }
 
-static bool group_is_open(const struct rpc_group *group)
+bool rpc_group_is_open(const struct rpc_group *group)
 {
     for (size_t i = 0; i < group->count; i++) {
         if (!group->items[i]->is_closed)
@@ -341,68 +300,37 @@ static size_t share(const struct rpc_pipeline *pipeline)
 }
 
 /* The lock is not held. */
-static void hand_to_writer(struct rpc_pipeline *pipeline, struct queue *queue,
+static void hand_to_writer(struct rpc_pipeline *pipeline, struct rpc_queue *queue,
                            struct rpc_group *group)
 {
     pthread_mutex_lock(&pipeline->lock);
     while (group != NULL) {
         struct rpc_group *next = group->next;
-        queue_push(queue, group);
+        rpc_queue_push(queue, group);
         group = next;
     }
     pthread_cond_signal(&pipeline->write);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-/* NULL: the workers sign. */
-static struct remote *remote_find(struct rpc_pipeline *pipeline, const struct rpc_ca *ca)
-{
-    for (size_t i = 0; i < pipeline->remote_count; i++) {
-        if (pipeline->remotes[i].ca == ca)
-            return &pipeline->remotes[i];
-    }
-    return NULL;
-}
-
 static void group_end(struct rpc_pipeline *pipeline, struct rpc_group *group)
 {
     struct rpc_batch *batch = group->batch;
-    struct remote *remote = remote_find(pipeline, group->ca);
 
-    if (remote != NULL) {
-        pthread_mutex_lock(&pipeline->lock);
-        remote->items -= group->count;
-        pthread_mutex_unlock(&pipeline->lock);
-    }
+    rpc_remote_leave(pipeline, group);
     group_settle(pipeline, group);
     batch_release(pipeline, batch);
 }
 
-static void sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker, struct rpc_group *group)
+void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
+                       struct rpc_group *group)
 {
     rpc_issue_sign(worker, group);
     group->next = NULL;
-    if (group_is_open(group))
+    if (rpc_group_is_open(group))
         hand_to_writer(pipeline, &pipeline->signed_, group);
     else
         group_end(pipeline, group);
-}
-
-/* Is there room with its CA? What is refused has left no trace yet. */
-static bool group_is_admitted(struct rpc_pipeline *pipeline, struct rpc_group *group)
-{
-    struct remote *remote = remote_find(pipeline, group->ca);
-
-    if (remote == NULL)
-        return true;
-    size_t items_max = pipeline->limits.queue_items_max / (REMOTE_SHARE * pipeline->remote_count);
-    pthread_mutex_lock(&pipeline->lock);
-    bool is_admitted = remote->items == 0 || remote->items + group->count <= items_max;
-    remote->items += group->count; /* until it ends, however it does */
-    pthread_mutex_unlock(&pipeline->lock);
-    if (!is_admitted)
-        rpc_issue_refuse(group, CA_ERR_BUSY);
-    return is_admitted;
 }
 
 static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
@@ -417,7 +345,7 @@ static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
         item_settle(pipeline, &batch->items[i]);
     for (struct rpc_group *group = groups; group != NULL; group = next) {
         next = group->next;
-        if (!group_is_admitted(pipeline, group)) {
+        if (!rpc_remote_admit(pipeline, group)) {
             group_end(pipeline, group);
             continue;
         }
@@ -433,7 +361,7 @@ static void read_call(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
                       struct rpc_call *call)
 {
     rpc_service_read(worker, call);
-    call_answer(pipeline, call);
+    rpc_pipeline_answer(pipeline, call, CA_OK);
     store_view_rest(worker->view);
 }
 
@@ -444,12 +372,14 @@ static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
     struct rpc_group *group;
     struct rpc_call *call = NULL;
 
-    if ((group = queue_pop(&pipeline->done)) != NULL) {
+    if ((group = rpc_queue_pop(&pipeline->done)) != NULL) {
         pthread_mutex_unlock(&pipeline->lock);
         group_end(pipeline, group);
-    } else if ((group = queue_pop(&pipeline->reserved)) != NULL) {
+    } else if (rpc_acts_work(pipeline, worker)) {
+        return true;
+    } else if ((group = rpc_queue_pop(&pipeline->reserved)) != NULL) {
         pthread_mutex_unlock(&pipeline->lock);
-        sign(pipeline, worker, group);
+        rpc_pipeline_sign(pipeline, worker, group);
     } else if (pipeline->ring_first != NULL && (batch = batch_take(pipeline)) != NULL) {
         gather(pipeline, batch, share(pipeline), &call);
         pthread_mutex_unlock(&pipeline->lock);
@@ -466,15 +396,9 @@ static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
     return true;
 }
 
-struct start {
-    struct rpc_pipeline *pipeline;
-    struct rpc_worker *worker;
-    struct remote *remote; /* NULL: a worker for everything else */
-};
-
 static void *worker_run(void *arg)
 {
-    struct start *start = arg;
+    struct rpc_start *start = arg;
     struct rpc_pipeline *pipeline = start->pipeline;
     struct rpc_worker *worker = start->worker;
 
@@ -493,135 +417,6 @@ static void *worker_run(void *arg)
     return NULL;
 }
 
-static void *remote_run(void *arg)
-{
-    struct start *start = arg;
-    struct rpc_pipeline *pipeline = start->pipeline;
-    struct rpc_worker *worker = start->worker;
-    struct remote *remote = start->remote;
-    struct rpc_group *group;
-
-    free(start);
-    pthread_mutex_lock(&pipeline->lock);
-    for (;;) {
-        if ((group = queue_pop(&remote->reserved)) != NULL) {
-            pthread_mutex_unlock(&pipeline->lock);
-            sign(pipeline, worker, group);
-            pthread_mutex_lock(&pipeline->lock);
-        } else if (pipeline->is_stopping) {
-            break;
-        } else {
-            pthread_cond_wait(&remote->work, &pipeline->lock);
-        }
-    }
-    pthread_mutex_unlock(&pipeline->lock);
-    return NULL;
-}
-
-/* ---- the writer */
-
-static enum ca_err fill_commit(struct rpc_pipeline *pipeline, struct store_batch *store_batch,
-                               const struct queue *recorded, const struct queue *prepared)
-{
-    struct rpc_engine *engine = &pipeline->engine;
-    enum ca_err err = store_view_renew(pipeline->writer_view);
-
-    for (struct rpc_group *group = recorded->first; group != NULL && err == CA_OK;
-         group = group->next)
-        err = rpc_issue_record(engine, store_batch, group);
-    for (struct rpc_group *group = prepared->first; group != NULL && err == CA_OK;
-         group = group->next)
-        err = rpc_issue_reserve(engine, store_batch, pipeline->writer_view, group);
-    store_view_rest(pipeline->writer_view);
-    return err;
-}
-
-/* One transaction: results of the groups that were signed, intents of those prepared since. */
-static enum ca_err commit_once(struct rpc_pipeline *pipeline, const struct queue *recorded,
-                               const struct queue *prepared)
-{
-    struct rpc_engine *engine = &pipeline->engine;
-    struct store_batch *store_batch;
-    enum ca_err err = store_begin(engine->store, &store_batch);
-
-    if (err == CA_OK) {
-        err = fill_commit(pipeline, store_batch, recorded, prepared);
-        if (err == CA_OK)
-            err = store_commit(store_batch);
-        else
-            store_abort(store_batch);
-    }
-    if (err == CA_OK) {
-        atomic_fetch_add(&engine->commit, 1);
-        rpc_claims_tick(engine->claims);
-        rpc_count(&engine->counters.commits, 1);
-    } else if (!atomic_exchange(&engine->is_storage_latched, true)) {
-        log_error("storage failed, issuing stopped until restart", "code=%s", ca_err_name(err));
-    }
-    return err;
-}
-
-/* Moves groups on; the lock is held. Those with nothing left open only need answers. */
-static void hand_to_answer(struct rpc_pipeline *pipeline, struct queue *from)
-{
-    struct rpc_group *group;
-
-    while ((group = queue_pop(from)) != NULL)
-        queue_push(&pipeline->done, group);
-}
-
-static void hand_to_sign(struct rpc_pipeline *pipeline, struct queue *from)
-{
-    struct rpc_group *group;
-
-    while ((group = queue_pop(from)) != NULL) {
-        struct remote *remote = remote_find(pipeline, group->ca);
-        if (!group_is_open(group)) {
-            queue_push(&pipeline->done, group);
-        } else if (remote == NULL) {
-            queue_push(&pipeline->reserved, group);
-        } else {
-            queue_push(&remote->reserved, group);
-            pthread_cond_signal(&remote->work);
-        }
-    }
-}
-
-static void write_once(struct rpc_pipeline *pipeline)
-{
-    struct queue recorded = pipeline->signed_;
-    struct queue prepared = pipeline->prepared;
-
-    pipeline->signed_ = pipeline->prepared = (struct queue){ 0 };
-    pthread_mutex_unlock(&pipeline->lock);
-    enum ca_err err = commit_once(pipeline, &recorded, &prepared);
-    for (struct rpc_group *group = recorded.first; group != NULL; group = group->next)
-        rpc_issue_recorded(&pipeline->engine, group, err);
-    for (struct rpc_group *group = prepared.first; group != NULL; group = group->next)
-        rpc_issue_reserved(&pipeline->engine, group, err);
-    pthread_mutex_lock(&pipeline->lock);
-    hand_to_answer(pipeline, &recorded);
-    hand_to_sign(pipeline, &prepared);
-    pthread_cond_broadcast(&pipeline->work);
-}
-
-static void *writer_run(void *arg)
-{
-    struct rpc_pipeline *pipeline = arg;
-
-    pthread_mutex_lock(&pipeline->lock);
-    for (;;) {
-        if (pipeline->signed_.first != NULL || pipeline->prepared.first != NULL)
-            write_once(pipeline);
-        else if (pipeline->is_stopping)
-            break;
-        else
-            pthread_cond_wait(&pipeline->write, &pipeline->lock);
-    }
-    pthread_mutex_unlock(&pipeline->lock);
-    return NULL;
-}
-
 /* ---- life */
 
 static void limits_set(struct rpc_limits *limits)
@@ -630,6 +425,8 @@ static void limits_set(struct rpc_limits *limits)
         limits->queue_items_max = QUEUE_ITEMS_DEFAULT;
     if (limits->caller_items_max == 0)
         limits->caller_items_max = CALLER_ITEMS_DEFAULT;
+    if (limits->act_items_max == 0)
+        limits->act_items_max = ACT_ITEMS_DEFAULT;
     if (limits->batch_items_max == 0)
         limits->batch_items_max = BATCH_ITEMS_DEFAULT;
     if (limits->worker_count == 0)
@@ -637,18 +434,6 @@ static void limits_set(struct rpc_limits *limits)
     if (limits->worker_count > WORKERS_MAX)
         limits->worker_count = WORKERS_MAX;
     assert(limits->batch_items_max <= RPC_BATCH_MAX);
-}
-
-static void remotes_find(struct rpc_pipeline *pipeline, const struct rpc_config *config)
-{
-    for (size_t i = 0; i < config->ca_count; i++) {
-        const struct rpc_ca *ca = &config->cas[i];
-        if (!keys_signer_is_remote(ca->signer))
-            continue;
-        struct remote *remote = &pipeline->remotes[pipeline->remote_count++];
-        remote->ca = ca;
-        pthread_cond_init(&remote->work, NULL);
-    }
 }
 
 /* Those of the remote threads do nothing but sign. */
@@ -672,15 +457,15 @@ static enum ca_err workers_make(struct rpc_pipeline *pipeline)
 }
 
 static enum ca_err thread_start(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
-                                struct remote *remote)
+                                struct rpc_remote *remote)
 {
     pthread_t *thread = &pipeline->threads[pipeline->thread_count];
-    struct start *start = malloc(sizeof(*start));
+    struct rpc_start *start = malloc(sizeof(*start));
 
     if (start == NULL)
         return CA_ERR_NOMEM;
-    *start = (struct start){ pipeline, worker, remote };
-    if (pthread_create(thread, NULL, remote == NULL ? worker_run : remote_run, start) != 0) {
+    *start = (struct rpc_start){ pipeline, worker, remote };
+    if (pthread_create(thread, NULL, remote == NULL ? worker_run : rpc_remote_run, start) != 0) {
         free(start);
         return CA_ERR_NOMEM;
     }
@@ -693,11 +478,11 @@ static enum ca_err threads_start(struct rpc_pipeline *pipeline)
     size_t shared = pipeline->limits.worker_count;
     enum ca_err err = CA_OK;
 
-    if (pthread_create(&pipeline->threads[0], NULL, writer_run, pipeline) != 0)
+    if (pthread_create(&pipeline->threads[0], NULL, rpc_writer_run, pipeline) != 0)
         return CA_ERR_NOMEM;
     pipeline->thread_count++;
     for (size_t i = 0; i < pipeline->worker_count && err == CA_OK; i++) {
-        struct remote *remote =
+        struct rpc_remote *remote =
             i < shared ? NULL : &pipeline->remotes[(i - shared) / REMOTE_THREADS];
         err = thread_start(pipeline, &pipeline->workers[i], remote);
     }
@@ -716,10 +501,11 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
     pthread_cond_init(&pipeline->work, NULL);
     pthread_cond_init(&pipeline->write, NULL);
     pthread_cond_init(&pipeline->idle, NULL);
+    pthread_cond_init(&pipeline->written, NULL);
     pipeline->outlet = *outlet;
     pipeline->limits = config->limits;
     limits_set(&pipeline->limits);
-    remotes_find(pipeline, config);
+    rpc_remotes_find(pipeline, config);
 
     enum ca_err err = rpc_engine_init(&pipeline->engine, config, store);
     if (err == CA_OK)
@@ -755,6 +541,8 @@ void rpc_pipeline_close(struct rpc_pipeline *pipeline)
         rpc_pipeline_drain(pipeline);
     pthread_mutex_lock(&pipeline->lock);
     pipeline->is_stopping = true;
+    while (pipeline->writes > 0)
+        pthread_cond_wait(&pipeline->idle, &pipeline->lock);
     pthread_cond_broadcast(&pipeline->work);
     pthread_cond_broadcast(&pipeline->write);
     for (size_t i = 0; i < pipeline->remote_count; i++)
@@ -777,6 +565,7 @@ void rpc_pipeline_close(struct rpc_pipeline *pipeline)
     rpc_engine_wipe(&pipeline->engine);
     free(pipeline->workers);
     free(pipeline->threads);
+    pthread_cond_destroy(&pipeline->written);
     pthread_cond_destroy(&pipeline->idle);
     pthread_cond_destroy(&pipeline->write);
     pthread_cond_destroy(&pipeline->work);

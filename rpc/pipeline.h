@@ -41,3 +41,14 @@ void rpc_caller_free(struct rpc_caller *caller);
  */
 CA_MUST_CHECK enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline,
                                              struct rpc_caller *caller, struct rpc_call *call);
+
+/*
+ * Runs put inside the writer's next transaction and blocks until that is on disk. Any thread but
+ * the pipeline's own, also while draining; closing waits for writes that have begun. What put
+ * answers ends this write only, unless it is STORAGE or NOMEM (those end the commit); otherwise
+ * the commit's outcome. What put wrote before it refused stays in the commit. STOPPING once the
+ * pipeline is stopping.
+ */
+CA_MUST_CHECK enum ca_err
+rpc_pipeline_write(struct rpc_pipeline *pipeline,
+                   enum ca_err (*put)(void *arg, struct store_batch *batch), void *arg);

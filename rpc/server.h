@@ -37,6 +37,7 @@ struct rpc_limits {
     size_t message_size_max; /* octets of one message; default 1 MiB */
     size_t queue_items_max;  /* items waiting before BUSY; default 4096 */
     size_t caller_items_max; /* items of one connection in the engine before BUSY; default 2048 */
+    size_t act_items_max;    /* acts waiting before BUSY, beside those; default 4096 */
     size_t batch_items_max;  /* items prepared or signed together; default 64 */
     size_t worker_count;     /* threads that prepare and sign; 0: one per processor */
 };

@@ -4,21 +4,11 @@
 #include <stdio.h>
 
 #include "ca/crypto/digest.h"
+#include "rpc/target.h"
 
-enum { CURSOR_LEN = 8, COUNTERS_MAX = 32 + CA_ERR_COUNT, COUNTER_NAME_MAX = 48 };
+enum { CURSOR_LEN = 8, COUNTERS_MAX = 48 + CA_ERR_COUNT, COUNTER_NAME_MAX = 48 };
 
 /* Memory that is short makes the whole call BUSY; every function below answers false then. */
-
-static struct ca_bytes bytes_of(ProtobufCBinaryData data)
-{
-    return ca_bytes_of(data.data, data.len);
-}
-
-static bool digests_equal(const struct store_digest *a, const struct store_digest *b)
-{
-    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
-                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
-}
 
 /* ---- records in the words of the protocol */
 
@@ -26,7 +16,7 @@ static const char *ca_name(const struct rpc_engine *engine, const struct store_d
 {
     for (size_t i = 0; i < engine->config->ca_count; i++) {
         struct store_digest key = rpc_store_digest(engine->ca_keys[i]);
-        if (digests_equal(&key, issuer))
+        if (rpc_digest_equal(&key, issuer))
             return engine->config->cas[i].issuer.name;
     }
     return "";
@@ -43,37 +33,150 @@ static const char *profile_name(const struct rpc_engine *engine, const struct st
     return "";
 }
 
-static bool serial_fill(struct rpc_call *call, const struct ca_serial *serial,
-                        Certmill__Certificate *out)
-{
-    struct ca_bytes copy = ca_arena_copy(call->arena, ca_serial_bytes(serial));
+/* What is filled in, and from where. */
+struct filling {
+    struct rpc_worker *worker;
+    struct rpc_call *call;
+    Certmill__Certificate *out;
+};
 
-    out->serial = rpc_binary(copy);
-    out->issued_us = (int64_t)ca_serial_time_us(serial);
-    return copy.data != NULL;
+static enum ca_err serial_fill(const struct filling *filling, const struct ca_serial *serial,
+                               ProtobufCBinaryData *out)
+{
+    struct ca_bytes copy = ca_arena_copy(filling->call->arena, ca_serial_bytes(serial));
+
+    *out = rpc_binary(copy);
+    return copy.data != NULL ? CA_OK : CA_ERR_BUSY;
 }
 
-static bool certificate_fill(const struct rpc_engine *engine, struct rpc_call *call,
-                             const struct store_certificate *record, Certmill__Certificate *out)
+/* An intent stays one, but for its being revoked. */
+static enum ca_err standing_fill(const struct filling *filling, const struct rpc_target *target)
 {
+    const struct rpc_source source = { .view = filling->worker->view };
+    struct rules_standing standing;
+    enum ca_err err = rpc_target_standing(&source, target, &standing);
+
+    if (err != CA_OK || standing.state == RULES_STATE_VALID)
+        return err;
+    filling->out->state = rpc_state(rpc_store_state(standing.state));
+    filling->out->reason = (uint32_t)standing.reason;
+    filling->out->revoked_at = standing.revoked_s;
+    filling->out->invalidity_date = standing.has_invalidity ? standing.invalidity_s : 0;
+    return CA_OK;
+}
+
+/* The one that follows: the next that was not abandoned. NULL: none, or it was abandoned itself. */
+static const struct store_member *successor_of(const struct store_line *line,
+                                               const struct store_member *member)
+{
+    if (member->delivery == STORE_DELIVERY_ABANDONED)
+        return NULL;
+    for (const struct store_member *next = member + 1; next < line->members + line->count; next++) {
+        if (next->delivery != STORE_DELIVERY_ABANDONED)
+            return next;
+    }
+    return NULL;
+}
+
+static Certmill__Delivery delivery_of(enum store_delivery delivery)
+{
+    switch (delivery) {
+    case STORE_DELIVERY_WAITING: return CERTMILL__DELIVERY__DELIVERY_WAITING;
+    case STORE_DELIVERY_ABANDONED: return CERTMILL__DELIVERY__DELIVERY_ABANDONED;
+    default: return CERTMILL__DELIVERY__DELIVERY_DONE;
+    }
+}
+
+static Certmill__Operation operation_of(enum store_operation operation)
+{
+    switch (operation) {
+    case STORE_RENEW: return CERTMILL__OPERATION__OPERATION_RENEW;
+    case STORE_REPLACE: return CERTMILL__OPERATION__OPERATION_REPLACE;
+    case STORE_CHANGE: return CERTMILL__OPERATION__OPERATION_CHANGE;
+    default: return CERTMILL__OPERATION__OPERATION_NEW;
+    }
+}
+
+/* One look-up. predecessor: its locator. */
+static enum ca_err line_fill(const struct filling *filling, const struct rpc_target *target,
+                             uint64_t predecessor)
+{
+    const struct rpc_source source = { .view = filling->worker->view };
+    Certmill__Certificate *out = filling->out;
+    struct store_line line;
+    enum ca_err err = rpc_target_line(&source, target, &line);
+
+    if (err != CA_OK)
+        return err;
+    const struct store_member *before = rpc_line_find(&line, predecessor);
+    const struct store_member *member = rpc_line_find(&line, ca_serial_locator(&target->serial));
+    if (member == NULL || (before == NULL && predecessor != 0))
+        return CA_ERR_STORAGE_CORRUPT;
+    const struct store_member *next = successor_of(&line, member);
+    out->delivery = delivery_of(member->delivery);
+    out->operation = operation_of(member->operation);
+    if (before != NULL)
+        err = serial_fill(filling, &before->serial, &out->predecessor);
+    if (err == CA_OK && next != NULL)
+        err = serial_fill(filling, &next->serial, &out->successor);
+    if (err == CA_OK)
+        err = serial_fill(filling, &store_line_head(&line)->serial, &out->head);
+    return err;
+}
+
+/* An intent is of no line yet: the certificate it is to follow upon is found by its time of issue,
+ * which the locator tells. */
+static enum ca_err predecessor_fill(const struct filling *filling, uint64_t predecessor)
+{
+    uint64_t time_us = predecessor & (UINT64_MAX >> 8);
+    struct store_certificate before;
+    size_t count = 0;
+
+    if (predecessor == 0)
+        return CA_OK;
+    enum ca_err err =
+        store_find_time(filling->worker->view, time_us, time_us + 1, 0, &before, 1, &count);
+    if (err != CA_OK || count == 0)
+        return err;
+    return serial_fill(filling, &before.serial, &filling->out->predecessor);
+}
+
+static enum ca_err target_fill(const struct filling *filling, const struct rpc_target *target)
+{
+    Certmill__Certificate *out = filling->out;
+    enum ca_err err = serial_fill(filling, &target->serial, &out->serial);
+
+    out->issued_us = (int64_t)ca_serial_time_us(&target->serial);
+    out->ca = rpc_text(ca_name(filling->worker->engine, &target->scope.issuer));
+    out->not_before = target->not_before_s;
+    out->not_after = target->not_after_s;
+    return err == CA_OK ? standing_fill(filling, target) : err;
+}
+
+static enum ca_err certificate_fill(const struct filling *filling,
+                                    const struct store_certificate *record)
+{
+    const struct rpc_target target = rpc_target_of(record);
+    Certmill__Certificate *out = filling->out;
+
     certmill__certificate__init(out);
     out->state = CERTMILL__STATE__STATE_VALID;
     out->certificate = rpc_binary(record->der);
-    out->ca = rpc_text(ca_name(engine, &record->issuer));
-    out->profile = rpc_text(profile_name(engine, &record->profile));
-    out->not_before = record->not_before_s;
-    out->not_after = record->not_after_s;
-    return serial_fill(call, &record->serial, out);
+    out->profile = rpc_text(profile_name(filling->worker->engine, &record->profile));
+    enum ca_err err = target_fill(filling, &target);
+    return err == CA_OK ? line_fill(filling, &target, record->predecessor) : err;
 }
 
-static bool intent_fill(const struct rpc_engine *engine, struct rpc_call *call,
-                        const struct store_intent *record, Certmill__Certificate *out)
+static enum ca_err intent_fill(const struct filling *filling, const struct store_intent *record)
 {
+    const struct rpc_target target = rpc_target_of_intent(record);
+    Certmill__Certificate *out = filling->out;
+
     certmill__certificate__init(out);
     out->state = CERTMILL__STATE__STATE_INTENT;
-    out->ca = rpc_text(ca_name(engine, &record->issuer));
-    out->profile = rpc_text(profile_name(engine, &record->profile));
-    return serial_fill(call, &record->serial, out);
+    out->profile = rpc_text(profile_name(filling->worker->engine, &record->profile));
+    enum ca_err err = target_fill(filling, &target);
+    return err == CA_OK ? predecessor_fill(filling, record->predecessor) : err;
 }
 
 /* An array of count messages and of pointers to them. */
@@ -95,6 +198,7 @@ static void *messages_alloc(struct rpc_call *call, size_t count, size_t size, vo
 static bool get_one(struct rpc_worker *worker, struct rpc_call *call, struct ca_bytes asked,
                     Certmill__Certificate *out)
 {
+    const struct filling filling = { worker, call, out };
     struct store_certificate certificate;
     struct store_intent intent;
     struct ca_serial serial;
@@ -103,13 +207,13 @@ static bool get_one(struct rpc_worker *worker, struct rpc_call *call, struct ca_
     if (err == CA_OK) {
         err = store_find_serial(worker->view, &serial, &certificate);
         if (err == CA_OK)
-            return certificate_fill(worker->engine, call, &certificate, out);
+            err = certificate_fill(&filling, &certificate);
+        else if (err == CA_ERR_NOT_FOUND &&
+                 (err = store_find_intent(worker->view, &serial, &intent)) == CA_OK)
+            err = intent_fill(&filling, &intent);
     }
-    if (err == CA_ERR_NOT_FOUND) {
-        err = store_find_intent(worker->view, &serial, &intent);
-        if (err == CA_OK)
-            return intent_fill(worker->engine, call, &intent, out);
-    }
+    if (err == CA_OK || err == CA_ERR_BUSY)
+        return err == CA_OK;
     certmill__certificate__init(out);
     struct ca_refusal refusal = { "serial", "" };
     out->status = rpc_call_status(call, err, &refusal);
@@ -127,7 +231,7 @@ static bool read_get(struct rpc_worker *worker, struct rpc_call *call)
     if (answer == NULL || items == NULL)
         return false;
     for (size_t i = 0; i < asked->n_serials; i++) {
-        if (!get_one(worker, call, bytes_of(asked->serials[i]), &items[i]))
+        if (!get_one(worker, call, rpc_bytes(asked->serials[i]), &items[i]))
             return false;
     }
     certmill__get_answer__init(answer);
@@ -186,7 +290,7 @@ static enum ca_err identity_of(struct search *search, struct store_digest *diges
         return ca_refuse(&search->refusal, CA_ERR_FIELD_REQUIRED, "identity", "protocol");
     for (size_t i = 0; i < identity->n_values; i++) {
         values[i].name = ca_bytes_of_text(identity->values[i]->name);
-        values[i].value = bytes_of(identity->values[i]->value);
+        values[i].value = rpc_bytes(identity->values[i]->value);
     }
     rules_identity(values, identity->n_values, digest);
     *digest_out = rpc_store_digest(digest);
@@ -202,7 +306,7 @@ static enum ca_err find_by_digest(struct search *search, struct store_certificat
 
     if (search->query->by_case == CERTMILL__FIND_QUERY__BY_KEY) {
         uint8_t whole[CA_DIGEST_LEN];
-        struct ca_bytes spki = bytes_of(search->query->key);
+        struct ca_bytes spki = rpc_bytes(search->query->key);
         crypto_sha256(&spki, 1, whole);
         digest = rpc_store_digest(whole);
         index = STORE_BY_KEY;
@@ -241,8 +345,8 @@ static enum ca_err find_certificates(struct search *search)
     else
         err = find_by_digest(search, records, &search->count);
     for (size_t i = 0; i < search->count && err == CA_OK; i++) {
-        if (!certificate_fill(search->worker->engine, search->call, &records[i], &search->found[i]))
-            err = CA_ERR_BUSY;
+        const struct filling filling = { search->worker, search->call, &search->found[i] };
+        err = certificate_fill(&filling, &records[i]);
         search->last = ca_serial_locator(&records[i].serial);
     }
     return err;
@@ -257,8 +361,8 @@ static enum ca_err find_intents(struct search *search)
     enum ca_err err = store_find_intents(search->worker->view, search->after, records,
                                          search->limit, &search->count);
     for (size_t i = 0; i < search->count && err == CA_OK; i++) {
-        if (!intent_fill(search->worker->engine, search->call, &records[i], &search->found[i]))
-            err = CA_ERR_BUSY;
+        const struct filling filling = { search->worker, search->call, &search->found[i] };
+        err = intent_fill(&filling, &records[i]);
         search->last = ca_serial_locator(&records[i].serial);
     }
     return err;
@@ -275,7 +379,7 @@ static enum ca_err search_run(struct search *search, size_t budget, void ***poin
         return ca_refuse(&search->refusal, CA_ERR_TOO_MANY_ITEMS, "queries", "protocol");
     if (search->limit > budget)
         search->limit = budget;
-    enum ca_err err = cursor_read(bytes_of(search->query->cursor), &search->after);
+    enum ca_err err = cursor_read(rpc_bytes(search->query->cursor), &search->after);
     if (err != CA_OK)
         return ca_refuse(&search->refusal, err, "cursor", "protocol");
     search->found =
@@ -330,6 +434,53 @@ static bool read_find(struct rpc_worker *worker, struct rpc_call *call)
     answer->items = (Certmill__FindResult **)pointers;
     call->answer.method_case = CERTMILL__ANSWER__METHOD_FIND;
     call->answer.find = answer;
+    return true;
+}
+
+/* ---- changes */
+
+static void change_fill(const struct store_change *change, Certmill__Change *out)
+{
+    certmill__change__init(out);
+    out->sequence = change->sequence;
+    out->time_us = (int64_t)change->time_us;
+    out->serial = rpc_binary(ca_serial_bytes(&change->serial));
+    out->old_state = rpc_state(change->old_state);
+    out->new_state = rpc_state(change->new_state);
+    out->reason = change->reason;
+}
+
+static bool read_changes(struct rpc_worker *worker, struct rpc_call *call)
+{
+    const Certmill__ChangesRequest *asked = call->request->changes;
+    size_t limit = asked->limit == 0 ? RPC_FIND_LIMIT_DEFAULT : asked->limit;
+    Certmill__ChangesAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
+    struct store_change *changes;
+    void **pointers;
+    size_t count;
+
+    if (limit > RPC_FIND_LIMIT_MAX) {
+        rpc_call_refuse(call, CA_ERR_FIELD_FORMAT);
+        return true;
+    }
+    changes = rpc_call_alloc(call, limit * sizeof(*changes));
+    Certmill__Change *items = messages_alloc(call, limit, sizeof(*items), &pointers);
+    if (answer == NULL || changes == NULL || items == NULL)
+        return false;
+    certmill__changes_answer__init(answer);
+    enum ca_err err = store_find_changes(worker->view, asked->since, changes, limit, &count);
+    if (err == CA_OK)
+        err = store_view_sequence(worker->view, &answer->last);
+    if (err != CA_OK) {
+        rpc_call_refuse(call, err);
+        return true;
+    }
+    for (size_t i = 0; i < count; i++)
+        change_fill(&changes[i], &items[i]);
+    answer->n_changes = count;
+    answer->changes = (Certmill__Change **)pointers;
+    call->answer.method_case = CERTMILL__ANSWER__METHOD_CHANGES;
+    call->answer.changes = answer;
     return true;
 }
 
@@ -415,6 +566,11 @@ static void counter_add(struct counter_list *list, const char *name, uint64_t va
     list->pointers[list->count++] = counter;
 }
 
+static uint64_t acted(struct rpc_counters *counters, Certmill__Act act)
+{
+    return atomic_load(&counters->acted[act]);
+}
+
 static void counters_of_engine(struct counter_list *list, struct rpc_engine *engine)
 {
     struct rpc_counters *counters = &engine->counters;
@@ -424,6 +580,12 @@ static void counters_of_engine(struct counter_list *list, struct rpc_engine *eng
     counter_add(list, "issued", atomic_load(&counters->issued));
     counter_add(list, "repeated", atomic_load(&counters->repeated));
     counter_add(list, "dry_runs", atomic_load(&counters->dry_runs));
+    counter_add(list, "acts", atomic_load(&counters->acts));
+    counter_add(list, "acts.revoked", acted(counters, CERTMILL__ACT__ACT_REVOKE));
+    counter_add(list, "acts.held", acted(counters, CERTMILL__ACT__ACT_HOLD));
+    counter_add(list, "acts.released", acted(counters, CERTMILL__ACT__ACT_RELEASE));
+    counter_add(list, "acts.acknowledged", acted(counters, CERTMILL__ACT__ACT_ACKNOWLEDGE));
+    counter_add(list, "acts.abandoned", acted(counters, CERTMILL__ACT__ACT_ABANDON));
     counter_add(list, "batches", atomic_load(&counters->batches));
     counter_add(list, "commits", atomic_load(&counters->commits));
     for (size_t i = CA_OK + 1; i < CA_ERR_COUNT; i++) {
@@ -452,6 +614,23 @@ static void counters_of_store(struct counter_list *list, struct store *store)
     counter_add(list, "store.bytes_free", info.bytes_free);
 }
 
+/* Signatures made by the signer process: never more than there were intents. */
+static void counters_of_signers(struct counter_list *list, const struct rpc_config *config)
+{
+    struct keys_signer_counts sum = { 0 };
+
+    for (size_t i = 0; i < config->ca_count; i++) {
+        struct keys_signer_counts counts;
+        keys_signer_count(config->cas[i].signer, &counts);
+        sum.signatures += counts.signatures;
+        sum.refused += counts.refused;
+        sum.repeated += counts.repeated;
+    }
+    counter_add(list, "signer.signatures", sum.signatures);
+    counter_add(list, "signer.refused", sum.refused);
+    counter_add(list, "signer.repeated", sum.repeated);
+}
+
 static bool read_stats(struct rpc_worker *worker, struct rpc_call *call)
 {
     Certmill__StatsAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
@@ -464,11 +643,21 @@ static bool read_stats(struct rpc_worker *worker, struct rpc_call *call)
     list.pointers = (Certmill__Counter **)pointers;
     counters_of_engine(&list, worker->engine);
     counters_of_store(&list, worker->engine->store);
+    counters_of_signers(&list, worker->engine->config);
     certmill__stats_answer__init(answer);
     answer->n_counters = list.count;
     answer->counters = list.pointers;
     call->answer.method_case = CERTMILL__ANSWER__METHOD_STATS;
     call->answer.stats = answer;
+    return true;
+}
+
+static bool signers_are_ready(const struct rpc_config *config)
+{
+    for (size_t i = 0; i < config->ca_count; i++) {
+        if (keys_signer_state(config->cas[i].signer) != CA_OK)
+            return false;
+    }
     return true;
 }
 
@@ -486,6 +675,8 @@ static size_t alarms_fill(struct rpc_engine *engine, char **alarms)
         alarms[count++] = rpc_text("CLOCK");
     if (atomic_load(&engine->counters.refused[CA_ERR_SIGNATURE_WRONG]) > 0)
         alarms[count++] = rpc_text("SIGNATURE_WRONG");
+    if (!signers_are_ready(engine->config))
+        alarms[count++] = rpc_text("SIGNER");
     return count;
 }
 
@@ -525,6 +716,7 @@ static bool read_method(struct rpc_worker *worker, struct rpc_call *call)
     switch (call->request->method_case) {
     case CERTMILL__REQUEST__METHOD_GET: return read_get(worker, call);
     case CERTMILL__REQUEST__METHOD_FIND: return read_find(worker, call);
+    case CERTMILL__REQUEST__METHOD_CHANGES: return read_changes(worker, call);
     case CERTMILL__REQUEST__METHOD_CA: return read_ca(worker, call);
     case CERTMILL__REQUEST__METHOD_STATS: return read_stats(worker, call);
     case CERTMILL__REQUEST__METHOD_HEALTH: return read_health(worker, call);

@@ -19,7 +19,7 @@ enum ca_err store_begin(struct store *store, struct store_batch **batch_out)
     }
     batch->store = store;
     batch->head = store->head;
-    batch->row_count = 0;
+    batch->row_count = batch->scope_count = 0;
     batch->is_changed = batch->is_failed = false;
     for (int i = 0; i < STORE_TABLE_COUNT; i++) {
         if (mdb_cursor_open(batch->txn, store->tables[i], &batch->cursors[i]) != 0) {
@@ -49,19 +49,16 @@ void store_abort(struct store_batch *batch)
     batch->txn = NULL;
 }
 
-/* LMDB's transaction is not to be trusted after an error of its own. */
-static enum ca_err batch_fail(struct store_batch *batch)
+enum ca_err store_batch_fail(struct store_batch *batch)
 {
     batch->is_failed = true;
     return store_latch(batch->store);
 }
 
-/*
- * Room for a record, to be filled before anything else is put. Appending costs no search; keys
- * that are not behind the last one, as workers may bring them, take the ordinary way.
- */
-static enum ca_err batch_reserve(struct store_batch *batch, enum store_table table,
-                                 struct ca_bytes key, size_t len, uint8_t **value_out)
+/* Appending costs no search; keys that are not behind the last one, as workers may bring them, take
+ * the ordinary way. */
+enum ca_err store_batch_reserve(struct store_batch *batch, enum store_table table,
+                                struct ca_bytes key, size_t len, uint8_t **value_out)
 {
     MDB_val key_val = store_val(key), value = { len, NULL };
     MDB_cursor *cursor = batch->cursors[table];
@@ -75,7 +72,40 @@ static enum ca_err batch_reserve(struct store_batch *batch, enum store_table tab
     if (rc == MDB_KEYEXIST)
         return CA_ERR_EXISTS;
     if (rc != 0)
-        return batch_fail(batch);
+        return store_batch_fail(batch);
+    batch->is_changed = true;
+    return CA_OK;
+}
+
+enum ca_err store_batch_replace(struct store_batch *batch, enum store_table table,
+                                struct ca_bytes key, size_t len, uint8_t **value_out)
+{
+    MDB_val key_val = store_val(key), value = { len, NULL };
+
+    int rc = mdb_cursor_put(batch->cursors[table], &key_val, &value, MDB_RESERVE);
+    *value_out = rc == 0 ? value.mv_data : NULL;
+    if (rc != 0)
+        return store_batch_fail(batch);
+    batch->is_changed = true;
+    return CA_OK;
+}
+
+enum ca_err store_batch_get(struct store_batch *batch, enum store_table table, struct ca_bytes key,
+                            struct ca_bytes *value_out)
+{
+    MDB_val key_val = store_val(key), value = { 0, NULL };
+
+    int rc = mdb_cursor_get(batch->cursors[table], &key_val, &value, MDB_SET_KEY);
+    *value_out = store_bytes(value);
+    if (rc == MDB_NOTFOUND)
+        return CA_ERR_NOT_FOUND;
+    return rc == 0 ? CA_OK : store_batch_fail(batch);
+}
+
+enum ca_err store_batch_drop(struct store_batch *batch, enum store_table table)
+{
+    if (mdb_cursor_del(batch->cursors[table], 0) != 0)
+        return store_batch_fail(batch);
     batch->is_changed = true;
     return CA_OK;
 }
@@ -86,34 +116,47 @@ static void batch_raise_clock(struct store_batch *batch, uint64_t time_us)
         batch->head.clock_us = time_us;
 }
 
-/* Is there a key with this serial's locator? */
+/* The first record that is not below the locator; NOT_FOUND unless it has that locator. */
 static enum ca_err batch_find_locator(struct store_batch *batch, enum store_table table,
-                                      const struct ca_serial *serial)
+                                      uint64_t locator, MDB_val *key, MDB_val *value)
 {
     uint8_t from[8];
-    MDB_val key, value;
 
-    octets_store_be64(from, ca_serial_locator(serial));
-    key = store_val(ca_bytes_of(from, sizeof(from)));
-    int rc = mdb_cursor_get(batch->cursors[table], &key, &value, MDB_SET_RANGE);
+    octets_store_be64(from, locator);
+    *key = store_val(ca_bytes_of(from, sizeof(from)));
+    int rc = mdb_cursor_get(batch->cursors[table], key, value, MDB_SET_RANGE);
     if (rc == MDB_NOTFOUND)
         return CA_ERR_NOT_FOUND;
     if (rc != 0)
-        return batch_fail(batch);
-    return key.mv_size == CA_SERIAL_LEN && octets_load_be64(key.mv_data) == octets_load_be64(from)
+        return store_batch_fail(batch);
+    return key->mv_size == CA_SERIAL_LEN && octets_load_be64(key->mv_data) == locator
                ? CA_OK
                : CA_ERR_NOT_FOUND;
+}
+
+enum ca_err store_batch_get_locator(struct store_batch *batch, uint64_t locator,
+                                    struct store_certificate *certificate_out)
+{
+    MDB_val key, value;
+    enum ca_err err = batch_find_locator(batch, STORE_TABLE_CERTIFICATES, locator, &key, &value);
+
+    memset(certificate_out, 0, sizeof(*certificate_out));
+    if (err != CA_OK)
+        return err;
+    return store_record_decode_certificate(store_bytes(key), store_bytes(value), certificate_out);
 }
 
 /* Serials come in order, so that hardly ever one has to be looked for. */
 static enum ca_err batch_check_unused(struct store_batch *batch, const struct ca_serial *serial)
 {
     static const enum store_table tables[] = { STORE_TABLE_INTENTS, STORE_TABLE_CERTIFICATES };
+    uint64_t locator = ca_serial_locator(serial);
+    MDB_val key, value;
 
-    if (ca_serial_locator(serial) > batch->store->high_locator)
+    if (locator > batch->store->high_locator)
         return CA_OK;
     for (int i = 0; i < 2; i++) {
-        enum ca_err err = batch_find_locator(batch, tables[i], serial);
+        enum ca_err err = batch_find_locator(batch, tables[i], locator, &key, &value);
         if (err != CA_ERR_NOT_FOUND)
             return err == CA_OK ? CA_ERR_EXISTS : err;
     }
@@ -133,8 +176,8 @@ enum ca_err store_put_intent(struct store_batch *batch, const struct store_inten
         return CA_ERR_STORAGE_FULL;
     if ((err = batch_check_unused(batch, &intent->serial)) != CA_OK)
         return err;
-    if ((err = batch_reserve(batch, STORE_TABLE_INTENTS, ca_serial_bytes(&intent->serial),
-                             STORE_INTENT_LEN, &value)) != CA_OK)
+    if ((err = store_batch_reserve(batch, STORE_TABLE_INTENTS, ca_serial_bytes(&intent->serial),
+                                   STORE_INTENT_LEN, &value)) != CA_OK)
         return err;
     store_record_encode_intent(intent, value);
     if (ca_serial_locator(&intent->serial) > store->high_locator)
@@ -153,56 +196,61 @@ static bool digests_are_equal(const struct store_digest *a, const struct store_d
 static enum ca_err batch_check_intent(struct store_batch *batch,
                                       const struct store_certificate *certificate)
 {
-    MDB_val key = store_val(ca_serial_bytes(&certificate->serial)), value;
+    struct ca_bytes key = ca_serial_bytes(&certificate->serial), found;
     struct store_intent intent;
+    MDB_val other_key, other;
 
-    int rc = mdb_cursor_get(batch->cursors[STORE_TABLE_INTENTS], &key, &value, MDB_SET_KEY);
-    if (rc == MDB_NOTFOUND) {
-        enum ca_err err = batch_find_locator(batch, STORE_TABLE_CERTIFICATES, &certificate->serial);
+    enum ca_err err = store_batch_get(batch, STORE_TABLE_INTENTS, key, &found);
+    if (err == CA_ERR_NOT_FOUND) {
+        err = batch_find_locator(batch, STORE_TABLE_CERTIFICATES,
+                                 ca_serial_locator(&certificate->serial), &other_key, &other);
         return err == CA_OK ? CA_ERR_EXISTS : err;
     }
-    if (rc != 0)
-        return batch_fail(batch);
-    enum ca_err err = store_record_decode_intent(store_bytes(key), store_bytes(value), &intent);
+    if (err == CA_OK)
+        err = store_record_decode_intent(key, found, &intent);
     if (err != CA_OK)
         return err;
     bool is_same = digests_are_equal(&intent.request, &certificate->request) &&
                    digests_are_equal(&intent.body, &certificate->body) &&
                    digests_are_equal(&intent.profile, &certificate->profile) &&
-                   digests_are_equal(&intent.issuer, &certificate->issuer);
+                   digests_are_equal(&intent.issuer, &certificate->issuer) &&
+                   intent.predecessor == certificate->predecessor &&
+                   intent.lineage == certificate->lineage;
     return is_same ? CA_OK : CA_ERR_INTENT_CHANGED;
 }
 
-static enum ca_err batch_add_row(struct store_batch *batch, const struct store_change_record *added)
+static enum ca_err batch_add_row(struct store_batch *batch,
+                                 const struct store_change_record *record)
 {
     if (batch->row_count == batch->row_room) {
         size_t room = batch->row_room == 0 ? 256 : 2 * batch->row_room;
         struct store_recent_row *rows = realloc(batch->rows, room * sizeof(*rows));
         if (rows == NULL)
-            return batch_fail(batch);
+            return store_batch_fail(batch);
         batch->rows = rows;
         batch->row_room = room;
     }
-    batch->rows[batch->row_count++] = store_changes_row(added);
+    if (store_changes_row(record, &batch->rows[batch->row_count]))
+        batch->row_count++;
     return CA_OK;
 }
 
-static enum ca_err batch_put_change(struct store_batch *batch,
-                                    const struct store_change_record *record)
+enum ca_err store_batch_put_change(struct store_batch *batch, struct store_change_record *record)
 {
     uint8_t key[STORE_SEQUENCE_LEN];
     uint8_t *value;
     enum ca_err err;
 
+    record->change.sequence = batch->head.change_sequence + 1;
     store_record_sequence_key(record->change.sequence, key);
-    err = batch_reserve(batch, STORE_TABLE_CHANGES, ca_bytes_of(key, sizeof(key)),
-                        store_record_change_len(record), &value);
+    err = store_batch_reserve(batch, STORE_TABLE_CHANGES, ca_bytes_of(key, sizeof(key)),
+                              store_record_change_len(record), &value);
     if (err != CA_OK)
-        return err == CA_ERR_EXISTS ? batch_fail(batch) : err;
+        return err == CA_ERR_EXISTS ? store_batch_fail(batch) : err;
     store_record_encode_change(record, value);
     batch->head.change_sequence = record->change.sequence;
     batch_raise_clock(batch, record->change.time_us);
-    return record->is_added ? batch_add_row(batch, record) : CA_OK;
+    return batch_add_row(batch, record);
 }
 
 enum ca_err store_put_audit(struct store_batch *batch, const struct store_audit *audit)
@@ -217,14 +265,29 @@ enum ca_err store_put_audit(struct store_batch *batch, const struct store_audit 
     if (batch->is_failed)
         return CA_ERR_STORAGE;
     store_record_sequence_key(sequence, key);
-    enum ca_err err = batch_reserve(batch, STORE_TABLE_AUDIT, ca_bytes_of(key, sizeof(key)),
-                                    store_record_audit_len(audit), &value);
+    enum ca_err err = store_batch_reserve(batch, STORE_TABLE_AUDIT, ca_bytes_of(key, sizeof(key)),
+                                          store_record_audit_len(audit), &value);
     if (err != CA_OK)
-        return err == CA_ERR_EXISTS ? batch_fail(batch) : err;
+        return err == CA_ERR_EXISTS ? store_batch_fail(batch) : err;
     store_record_encode_audit(sequence, audit, batch->head.audit_head, value);
     batch->head.audit_sequence = sequence;
     batch_raise_clock(batch, audit->time_us);
     return CA_OK;
+}
+
+/* The intent's cursor is at its record; the change and the line follow. */
+static enum ca_err batch_exchange(struct store_batch *batch,
+                                  const struct store_certificate *certificate)
+{
+    uint8_t *value;
+
+    enum ca_err err =
+        store_batch_reserve(batch, STORE_TABLE_CERTIFICATES, ca_serial_bytes(&certificate->serial),
+                            store_record_certificate_len(certificate), &value);
+    if (err != CA_OK)
+        return err;
+    store_record_encode_certificate(certificate, value);
+    return store_batch_drop(batch, STORE_TABLE_INTENTS);
 }
 
 enum ca_err store_put_certificate(struct store_batch *batch,
@@ -232,32 +295,33 @@ enum ca_err store_put_certificate(struct store_batch *batch,
                                   const struct store_audit *audit)
 {
     struct store_change_record record = {
-        .change = { .sequence = batch->head.change_sequence + 1,
-                    .time_us = audit->time_us,
+        .change = { .time_us = audit->time_us,
                     .serial = certificate->serial,
                     .old_state = STORE_STATE_NONE,
                     .new_state = STORE_STATE_VALID },
-        .is_added = true,
+        .kind = STORE_CHANGE_ADDED,
         .digests = { [STORE_SECTION_IDENTITY] = certificate->identity,
                      [STORE_SECTION_KEY] = certificate->key,
                      [STORE_SECTION_REQUEST] = certificate->request },
     };
-    uint8_t *value;
+    bool has_line = certificate->predecessor != 0 || certificate->delivery != STORE_DELIVERED;
+    struct store_line line;
     enum ca_err err;
 
     assert(certificate->der.len > 0 && certificate->der.len <= CA_CERTIFICATE_LEN_MAX);
+    assert((certificate->predecessor == 0) == (certificate->lineage == 0));
+    assert(certificate->delivery != STORE_DELIVERY_ABANDONED);
     if (batch->is_failed)
         return CA_ERR_STORAGE;
     if ((err = batch_check_intent(batch, certificate)) != CA_OK)
         return err;
-    err = batch_reserve(batch, STORE_TABLE_CERTIFICATES, ca_serial_bytes(&certificate->serial),
-                        store_record_certificate_len(certificate), &value);
-    if (err != CA_OK)
+    if (has_line && (err = store_batch_extend_line(batch, certificate, &line)) != CA_OK)
         return err;
-    store_record_encode_certificate(certificate, value);
-    if (mdb_cursor_del(batch->cursors[STORE_TABLE_INTENTS], 0) != 0)
-        return batch_fail(batch);
-    if ((err = batch_put_change(batch, &record)) != CA_OK)
+    if ((err = batch_exchange(batch, certificate)) != CA_OK)
+        return err;
+    if (has_line && (err = store_batch_put_line(batch, &line)) != CA_OK)
+        return err;
+    if ((err = store_batch_put_change(batch, &record)) != CA_OK)
         return err;
     return store_put_audit(batch, audit);
 }
@@ -305,7 +369,7 @@ enum ca_err store_commit(struct store_batch *batch)
         return batch->is_failed ? CA_ERR_STORAGE : CA_OK;
     }
     /* The index first: whoever sees the commit must find what it brought. */
-    if (batch_put_head(batch) != 0 ||
+    if (store_batch_put_scopes(batch) != CA_OK || batch_put_head(batch) != 0 ||
         mdb_stat(batch->txn, store->tables[STORE_TABLE_CERTIFICATES], &certificates) != 0 ||
         mdb_stat(batch->txn, store->tables[STORE_TABLE_INTENTS], &intents) != 0 ||
         store_runs_put(store->runs, batch->rows, batch->row_count) != CA_OK) {

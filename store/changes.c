@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/tables.h"
 
-struct store_recent_row store_changes_row(const struct store_change_record *record)
+bool store_changes_row(const struct store_change_record *record, struct store_recent_row *row_out)
 {
-    struct store_recent_row row = {
-        .sequence = record->change.sequence,
-        .locator = ca_serial_locator(&record->change.serial),
-    };
+    static const struct store_digest none;
 
-    memcpy(row.digests, record->digests, sizeof(row.digests));
-    return row;
+    memset(row_out, 0, sizeof(*row_out));
+    row_out->sequence = record->change.sequence;
+    if (record->kind == STORE_CHANGE_ADDED) {
+        row_out->locator = ca_serial_locator(&record->change.serial);
+        memcpy(row_out->digests, record->digests, sizeof(row_out->digests));
+        return true;
+    }
+    if (ca_bytes_equal(ca_bytes_of(record->request.bytes, STORE_DIGEST_LEN),
+                       ca_bytes_of(none.bytes, STORE_DIGEST_LEN)))
+        return false;
+    row_out->locator = STORE_LOCATOR_CHANGE | record->change.sequence;
+    /* All sections of a run are equally long; nobody asks the other two for a request. */
+    for (int i = 0; i < STORE_SECTION_COUNT; i++)
+        row_out->digests[i] = record->request;
+    return true;
 }
 
 static enum ca_err changes_read(MDB_cursor *cursor, uint64_t after, uint64_t until,
@@ -34,8 +44,8 @@ static enum ca_err changes_read(MDB_cursor *cursor, uint64_t after, uint64_t unt
         if (err != CA_OK || record.change.sequence != sequence + 1)
             return CA_ERR_STORAGE_CORRUPT;
         sequence = record.change.sequence;
-        if (record.is_added)
-            rows[count++] = store_changes_row(&record);
+        if (store_changes_row(&record, &rows[count]))
+            count++;
         next = MDB_NEXT;
     }
     *count_out = count;

@@ -3,35 +3,31 @@
 #include "store/octets.h"
 #include "store/tables.h"
 
-/* What a walk over one table carries from record to record. */
-struct checker {
-    struct store_view *view;
-    struct store_head head;
-    struct store_damage *damage;
-    uint64_t sequence;
-    uint8_t chain[STORE_CHAIN_LEN];
-    uint64_t added_count;
-};
-
-static enum ca_err checker_blame(struct checker *checker, const char *table, struct ca_bytes key)
+enum ca_err store_checker_blame(struct store_checker *checker, const char *table,
+                                struct ca_bytes key)
 {
     checker->damage->table = table;
     checker->damage->key[0] = '\0';
-    if (key.len <= CA_SERIAL_LEN)
+    if (2 * key.len < sizeof(checker->damage->key))
         ca_text_hex(key, checker->damage->key);
     return CA_ERR_STORAGE_CORRUPT;
 }
 
-static enum ca_err check_certificate(struct checker *checker, struct ca_bytes key,
+static enum ca_err check_certificate(struct store_checker *checker, struct ca_bytes key,
                                      struct ca_bytes value)
 {
     struct store_certificate certificate;
 
-    (void)checker;
-    return store_record_decode_certificate(key, value, &certificate);
+    enum ca_err err = store_record_decode_certificate(key, value, &certificate);
+    if (err != CA_OK)
+        return err;
+    if (certificate.predecessor == 0 && certificate.delivery == STORE_DELIVERED)
+        return CA_OK;
+    return store_check_in_line(checker, &certificate);
 }
 
-static enum ca_err check_intent(struct checker *checker, struct ca_bytes key, struct ca_bytes value)
+static enum ca_err check_intent(struct store_checker *checker, struct ca_bytes key,
+                                struct ca_bytes value)
 {
     struct store_certificate certificate;
     struct store_intent intent;
@@ -44,7 +40,8 @@ static enum ca_err check_intent(struct checker *checker, struct ca_bytes key, st
 }
 
 /* Every certificate was added by exactly one change, which says the same of it. */
-static enum ca_err check_change(struct checker *checker, struct ca_bytes key, struct ca_bytes value)
+static enum ca_err check_change(struct store_checker *checker, struct ca_bytes key,
+                                struct ca_bytes value)
 {
     struct store_change_record record;
     struct store_certificate certificate;
@@ -52,7 +49,8 @@ static enum ca_err check_change(struct checker *checker, struct ca_bytes key, st
     enum ca_err err = store_record_decode_change(key, value, &record);
     if (err != CA_OK || record.change.sequence != ++checker->sequence)
         return CA_ERR_STORAGE_CORRUPT;
-    if (!record.is_added)
+    checker->status_count += record.kind == STORE_CHANGE_STATUS;
+    if (record.kind != STORE_CHANGE_ADDED)
         return CA_OK;
     checker->added_count++;
     if (store_find_serial(checker->view, &record.change.serial, &certificate) != CA_OK)
@@ -68,7 +66,8 @@ static enum ca_err check_change(struct checker *checker, struct ca_bytes key, st
                : CA_ERR_STORAGE_CORRUPT;
 }
 
-static enum ca_err check_audit(struct checker *checker, struct ca_bytes key, struct ca_bytes value)
+static enum ca_err check_audit(struct store_checker *checker, struct ca_bytes key,
+                               struct ca_bytes value)
 {
     struct store_audit_entry entry;
 
@@ -79,9 +78,8 @@ static enum ca_err check_audit(struct checker *checker, struct ca_bytes key, str
     return CA_OK;
 }
 
-static enum ca_err check_table(struct checker *checker, enum store_table table, const char *name,
-                               enum ca_err (*check)(struct checker *checker, struct ca_bytes key,
-                                                    struct ca_bytes value))
+enum ca_err store_checker_walk(struct store_checker *checker, enum store_table table,
+                               const char *name, store_check_record *check)
 {
     static const uint8_t lowest[1] = { 0 };
     struct store_scan scan;
@@ -91,50 +89,52 @@ static enum ca_err check_table(struct checker *checker, enum store_table table, 
     err = store_scan_open(checker->view, table, ca_bytes_of(lowest, 1), &scan);
     while (err == CA_OK && (err = store_scan_next(&scan)) == CA_OK)
         if (check(checker, scan.key, scan.value) != CA_OK)
-            err = checker_blame(checker, name, scan.key);
+            err = store_checker_blame(checker, name, scan.key);
     store_scan_close(&scan);
     return err == CA_ERR_NOT_FOUND ? CA_OK : err;
 }
 
-static enum ca_err check_counts(struct checker *checker)
+static enum ca_err check_counts(struct store_checker *checker)
 {
     struct store *store = checker->view->store;
     MDB_stat status;
 
     if (mdb_stat(checker->view->txn, store->tables[STORE_TABLE_CERTIFICATES], &status) != 0 ||
         status.ms_entries != checker->added_count)
-        return checker_blame(checker, "certificates", ca_bytes_of("", 0));
+        return store_checker_blame(checker, "certificates", ca_bytes_of("", 0));
     return CA_OK;
 }
 
 enum ca_err store_check(struct store_view *view, struct store_damage *damage_out)
 {
-    struct checker checker = { .view = view, .damage = damage_out };
+    struct store_checker checker = { .view = view, .damage = damage_out };
     const struct ca_bytes none = { (const uint8_t *)"", 0 };
     enum ca_err err;
 
     memset(damage_out, 0, sizeof(*damage_out));
     if (store_view_head(view, &checker.head) != CA_OK)
-        return checker_blame(&checker, "meta", none);
-    if ((err = check_table(&checker, STORE_TABLE_CERTIFICATES, "certificates",
-                           check_certificate)) != CA_OK)
+        return store_checker_blame(&checker, "meta", none);
+    if ((err = store_checker_walk(&checker, STORE_TABLE_CERTIFICATES, "certificates",
+                                  check_certificate)) != CA_OK)
         return err;
-    if ((err = check_table(&checker, STORE_TABLE_INTENTS, "intents", check_intent)) != CA_OK)
+    if ((err = store_checker_walk(&checker, STORE_TABLE_INTENTS, "intents", check_intent)) != CA_OK)
         return err;
-    if ((err = check_table(&checker, STORE_TABLE_CHANGES, "changes", check_change)) != CA_OK)
+    if ((err = store_checker_walk(&checker, STORE_TABLE_CHANGES, "changes", check_change)) != CA_OK)
         return err;
     if (checker.sequence != checker.head.change_sequence)
-        return checker_blame(&checker, "changes", none);
+        return store_checker_blame(&checker, "changes", none);
     if ((err = check_counts(&checker)) != CA_OK)
         return err;
+    if ((err = store_check_status(&checker)) != CA_OK)
+        return err;
     store_record_genesis(&view->store->identity, checker.chain);
-    if ((err = check_table(&checker, STORE_TABLE_AUDIT, "audit", check_audit)) != CA_OK)
+    if ((err = store_checker_walk(&checker, STORE_TABLE_AUDIT, "audit", check_audit)) != CA_OK)
         return err;
     if (checker.sequence != checker.head.audit_sequence ||
         !ca_bytes_equal(ca_bytes_of(checker.chain, STORE_CHAIN_LEN),
                         ca_bytes_of(checker.head.audit_head, STORE_CHAIN_LEN)))
-        return checker_blame(&checker, "audit", none);
+        return store_checker_blame(&checker, "audit", none);
     if (store_runs_check(view->store->runs, view->set) != CA_OK)
-        return checker_blame(&checker, "runs", none);
+        return store_checker_blame(&checker, "runs", none);
     return CA_OK;
 }

@@ -2,7 +2,7 @@
 #include "store/record.h"
 
 #include "ca/crypto/digest.h"
-#include "store/octets.h"
+#include "store/record_parts.h"
 
 static const struct ca_bytes head_key = { (const uint8_t *)"head", 4 };
 static const struct ca_bytes identity_key = { (const uint8_t *)"store", 5 };
@@ -30,9 +30,7 @@ void store_record_seal(enum store_table table, struct ca_bytes key, uint8_t *val
     memcpy(value + len - STORE_DIGEST_LEN, digest, STORE_DIGEST_LEN);
 }
 
-/* A reader of what the seal covers; already failed when the seal is broken. */
-static struct octets_reader record_open(enum store_table table, struct ca_bytes key,
-                                        struct ca_bytes value)
+struct octets_reader record_open(enum store_table table, struct ca_bytes key, struct ca_bytes value)
 {
     struct octets_reader reader = { .is_failed = true };
     uint8_t digest[CA_DIGEST_LEN];
@@ -50,21 +48,6 @@ static struct octets_reader record_open(enum store_table table, struct ca_bytes 
     return reader;
 }
 
-static enum ca_err record_end(const struct octets_reader *reader)
-{
-    return reader->is_failed || reader->len != 0 ? CA_ERR_STORAGE_CORRUPT : CA_OK;
-}
-
-static void get_digest(struct octets_reader *reader, struct store_digest *digest_out)
-{
-    octets_get_copy(reader, digest_out->bytes, STORE_DIGEST_LEN);
-}
-
-static void put_digest(struct octets_writer *writer, const struct store_digest *digest)
-{
-    octets_put(writer, digest->bytes, STORE_DIGEST_LEN);
-}
-
 /* ---- intents */
 
 void store_record_encode_intent(const struct store_intent *intent, uint8_t value[STORE_INTENT_LEN])
@@ -72,11 +55,15 @@ void store_record_encode_intent(const struct store_intent *intent, uint8_t value
     struct octets_writer writer = { value, STORE_INTENT_LEN - STORE_DIGEST_LEN };
 
     octets_put_u8(&writer, STORE_RECORD_VERSION);
-    put_digest(&writer, &intent->request);
-    put_digest(&writer, &intent->body);
-    put_digest(&writer, &intent->profile);
-    put_digest(&writer, &intent->issuer);
+    record_put_digest(&writer, &intent->request);
+    record_put_digest(&writer, &intent->body);
+    record_put_digest(&writer, &intent->profile);
+    record_put_digest(&writer, &intent->issuer);
     octets_put(&writer, intent->tbs_digest, sizeof(intent->tbs_digest));
+    octets_put_u64(&writer, (uint64_t)intent->not_after_s);
+    octets_put_u32(&writer, intent->crl_shard);
+    octets_put_u64(&writer, intent->predecessor);
+    octets_put_u64(&writer, intent->lineage);
     assert(writer.left == 0);
     store_record_seal(STORE_TABLE_INTENTS, ca_serial_bytes(&intent->serial), value,
                       STORE_INTENT_LEN);
@@ -87,11 +74,15 @@ enum ca_err store_record_decode_intent(struct ca_bytes key, struct ca_bytes valu
 {
     struct octets_reader reader = record_open(STORE_TABLE_INTENTS, key, value);
 
-    get_digest(&reader, &intent_out->request);
-    get_digest(&reader, &intent_out->body);
-    get_digest(&reader, &intent_out->profile);
-    get_digest(&reader, &intent_out->issuer);
+    record_get_digest(&reader, &intent_out->request);
+    record_get_digest(&reader, &intent_out->body);
+    record_get_digest(&reader, &intent_out->profile);
+    record_get_digest(&reader, &intent_out->issuer);
     octets_get_copy(&reader, intent_out->tbs_digest, sizeof(intent_out->tbs_digest));
+    intent_out->not_after_s = (int64_t)octets_get_u64(&reader);
+    intent_out->crl_shard = octets_get_u32(&reader);
+    intent_out->predecessor = octets_get_u64(&reader);
+    intent_out->lineage = octets_get_u64(&reader);
     if (ca_serial_from_bytes(key, &intent_out->serial) != CA_OK || record_end(&reader) != CA_OK) {
         memset(intent_out, 0, sizeof(*intent_out));
         return CA_ERR_STORAGE_CORRUPT;
@@ -112,15 +103,19 @@ void store_record_encode_certificate(const struct store_certificate *certificate
     struct octets_writer writer = { value, len - STORE_DIGEST_LEN };
 
     octets_put_u8(&writer, STORE_RECORD_VERSION);
-    put_digest(&writer, &certificate->request);
-    put_digest(&writer, &certificate->body);
-    put_digest(&writer, &certificate->profile);
-    put_digest(&writer, &certificate->issuer);
-    put_digest(&writer, &certificate->identity);
-    put_digest(&writer, &certificate->key);
+    record_put_digest(&writer, &certificate->request);
+    record_put_digest(&writer, &certificate->body);
+    record_put_digest(&writer, &certificate->profile);
+    record_put_digest(&writer, &certificate->issuer);
+    record_put_digest(&writer, &certificate->identity);
+    record_put_digest(&writer, &certificate->key);
     octets_put_u64(&writer, (uint64_t)certificate->not_before_s);
     octets_put_u64(&writer, (uint64_t)certificate->not_after_s);
     octets_put_u64(&writer, certificate->predecessor);
+    octets_put_u64(&writer, certificate->lineage);
+    octets_put_u8(&writer, (uint8_t)certificate->operation);
+    octets_put_u8(&writer, (uint8_t)certificate->delivery);
+    octets_put_u8(&writer, certificate->fate_reason);
     octets_put_u32(&writer, certificate->crl_shard);
     octets_put(&writer, certificate->der.data, certificate->der.len);
     assert(writer.left == 0);
@@ -132,15 +127,19 @@ enum ca_err store_record_decode_certificate(struct ca_bytes key, struct ca_bytes
 {
     struct octets_reader reader = record_open(STORE_TABLE_CERTIFICATES, key, value);
 
-    get_digest(&reader, &certificate_out->request);
-    get_digest(&reader, &certificate_out->body);
-    get_digest(&reader, &certificate_out->profile);
-    get_digest(&reader, &certificate_out->issuer);
-    get_digest(&reader, &certificate_out->identity);
-    get_digest(&reader, &certificate_out->key);
+    record_get_digest(&reader, &certificate_out->request);
+    record_get_digest(&reader, &certificate_out->body);
+    record_get_digest(&reader, &certificate_out->profile);
+    record_get_digest(&reader, &certificate_out->issuer);
+    record_get_digest(&reader, &certificate_out->identity);
+    record_get_digest(&reader, &certificate_out->key);
     certificate_out->not_before_s = (int64_t)octets_get_u64(&reader);
     certificate_out->not_after_s = (int64_t)octets_get_u64(&reader);
     certificate_out->predecessor = octets_get_u64(&reader);
+    certificate_out->lineage = octets_get_u64(&reader);
+    uint8_t operation = record_get_enum(&reader, STORE_OPERATION_COUNT);
+    uint8_t delivery = record_get_enum(&reader, STORE_DELIVERY_COUNT);
+    certificate_out->fate_reason = octets_get_u8(&reader);
     certificate_out->crl_shard = octets_get_u32(&reader);
     certificate_out->der = octets_get(&reader, reader.len);
     if (ca_serial_from_bytes(key, &certificate_out->serial) != CA_OK ||
@@ -148,16 +147,20 @@ enum ca_err store_record_decode_certificate(struct ca_bytes key, struct ca_bytes
         memset(certificate_out, 0, sizeof(*certificate_out));
         return CA_ERR_STORAGE_CORRUPT;
     }
+    certificate_out->operation = (enum store_operation)operation;
+    certificate_out->delivery = (enum store_delivery)delivery;
     return CA_OK;
 }
 
 /* ---- changes */
 
-enum { CHANGE_PLAIN = 0, CHANGE_ADDED = 1 };
-
 size_t store_record_change_len(const struct store_change_record *record)
 {
-    return record->is_added ? STORE_CHANGE_ADDED_LEN : STORE_CHANGE_LEN;
+    switch (record->kind) {
+    case STORE_CHANGE_ADDED: return STORE_CHANGE_ADDED_LEN;
+    case STORE_CHANGE_STATUS: return STORE_CHANGE_STATUS_LEN;
+    default: return STORE_CHANGE_DELIVERY_LEN;
+    }
 }
 
 void store_record_encode_change(const struct store_change_record *record, uint8_t *value)
@@ -168,16 +171,38 @@ void store_record_encode_change(const struct store_change_record *record, uint8_
     uint8_t key[STORE_SEQUENCE_LEN];
 
     octets_put_u8(&writer, STORE_RECORD_VERSION);
-    octets_put_u8(&writer, record->is_added ? CHANGE_ADDED : CHANGE_PLAIN);
+    octets_put_u8(&writer, (uint8_t)record->kind);
     octets_put_u64(&writer, change->time_us);
     octets_put(&writer, change->serial.bytes, CA_SERIAL_LEN);
     octets_put_u8(&writer, (uint8_t)change->old_state);
     octets_put_u8(&writer, (uint8_t)change->new_state);
-    for (int i = 0; record->is_added && i < STORE_SECTION_COUNT; i++)
-        put_digest(&writer, &record->digests[i]);
+    octets_put_u8(&writer, change->reason);
+    if (record->kind == STORE_CHANGE_ADDED) {
+        for (int i = 0; i < STORE_SECTION_COUNT; i++)
+            record_put_digest(&writer, &record->digests[i]);
+    } else {
+        record_put_digest(&writer, &record->request);
+        record_put_digest(&writer, &record->body);
+    }
+    if (record->kind == STORE_CHANGE_DELIVERY)
+        octets_put_u8(&writer, (uint8_t)record->delivery);
     assert(writer.left == 0);
     store_record_sequence_key(change->sequence, key);
     store_record_seal(STORE_TABLE_CHANGES, ca_bytes_of(key, sizeof(key)), value, len);
+}
+
+/* What the kind of a change has of its own. */
+static void get_change_kind(struct octets_reader *reader, struct store_change_record *record)
+{
+    if (record->kind == STORE_CHANGE_ADDED) {
+        for (int i = 0; i < STORE_SECTION_COUNT; i++)
+            record_get_digest(reader, &record->digests[i]);
+        return;
+    }
+    record_get_digest(reader, &record->request);
+    record_get_digest(reader, &record->body);
+    if (record->kind == STORE_CHANGE_DELIVERY)
+        record->delivery = (enum store_delivery)record_get_enum(reader, STORE_DELIVERY_COUNT);
 }
 
 enum ca_err store_record_decode_change(struct ca_bytes key, struct ca_bytes value,
@@ -190,22 +215,20 @@ enum ca_err store_record_decode_change(struct ca_bytes key, struct ca_bytes valu
     uint8_t kind = octets_get_u8(&reader);
     change->time_us = octets_get_u64(&reader);
     struct ca_bytes serial = octets_get(&reader, CA_SERIAL_LEN);
-    uint8_t old_state = octets_get_u8(&reader);
-    uint8_t new_state = octets_get_u8(&reader);
-    record_out->is_added = kind == CHANGE_ADDED;
-    for (int i = 0; record_out->is_added && i < STORE_SECTION_COUNT; i++)
-        get_digest(&reader, &record_out->digests[i]);
+    change->old_state = (enum store_state)record_get_enum(&reader, STORE_STATE_HELD + 1);
+    change->new_state = (enum store_state)record_get_enum(&reader, STORE_STATE_HELD + 1);
+    change->reason = octets_get_u8(&reader);
+    record_out->kind = (enum store_change_kind)kind;
+    get_change_kind(&reader, record_out);
 
     if (key.len == STORE_SEQUENCE_LEN)
         change->sequence = octets_load_be64(key.data);
-    if (key.len != STORE_SEQUENCE_LEN || record_end(&reader) != CA_OK || kind > CHANGE_ADDED ||
-        old_state > STORE_STATE_HELD || new_state > STORE_STATE_HELD ||
+    if (key.len != STORE_SEQUENCE_LEN || record_end(&reader) != CA_OK ||
+        kind < STORE_CHANGE_ADDED || kind > STORE_CHANGE_DELIVERY ||
         ca_serial_from_bytes(serial, &change->serial) != CA_OK) {
         memset(record_out, 0, sizeof(*record_out));
         return CA_ERR_STORAGE_CORRUPT;
     }
-    change->old_state = (enum store_state)old_state;
-    change->new_state = (enum store_state)new_state;
     return CA_OK;
 }
 
@@ -245,8 +268,8 @@ void store_record_encode_audit(uint64_t sequence, const struct store_audit *audi
     octets_put_u8(&writer, STORE_RECORD_VERSION);
     octets_put_u8(&writer, (uint8_t)audit->kind);
     octets_put_u64(&writer, audit->time_us);
-    put_digest(&writer, &audit->request);
-    put_digest(&writer, &audit->body);
+    record_put_digest(&writer, &audit->request);
+    record_put_digest(&writer, &audit->body);
     octets_put_u8(&writer, (uint8_t)audit->actor.len);
     octets_put(&writer, audit->actor.data, audit->actor.len);
     octets_put_u8(&writer, (uint8_t)audit->object.len);
@@ -273,8 +296,8 @@ enum ca_err store_record_decode_audit(struct ca_bytes key, struct ca_bytes value
     uint8_t version = octets_get_u8(&reader);
     uint8_t kind = octets_get_u8(&reader);
     audit->time_us = octets_get_u64(&reader);
-    get_digest(&reader, &audit->request);
-    get_digest(&reader, &audit->body);
+    record_get_digest(&reader, &audit->request);
+    record_get_digest(&reader, &audit->body);
     audit->actor = octets_get(&reader, octets_get_u8(&reader));
     audit->object = octets_get(&reader, octets_get_u8(&reader));
     audit_chain(previous, key, ca_bytes_of(value.data, len), entry_out->chain);

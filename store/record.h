@@ -2,7 +2,7 @@
 /*
  * record: the bytes of every stored record (docs/STORAGE.md has the tables).
  *
- * Little endian, a version octet first, a digest over table, key and content last. encode writes
+ * Little endian, a version octet first, a seal over table, key and content last. encode writes
  * exactly the length that the _len function or constant tells. decode takes bytes from anywhere,
  * lends what it finds from `value`, and answers STORAGE_CORRUPT for everything that encode would
  * not have written.
@@ -17,6 +17,12 @@ enum store_table {
     STORE_TABLE_INTENTS,
     STORE_TABLE_AUDIT,
     STORE_TABLE_CHANGES,
+    STORE_TABLE_REVOKED,  /* what the next complete CRL of a scope lists */
+    STORE_TABLE_RETIRED,  /* the same records, once a list no longer needs them */
+    STORE_TABLE_SCOPES,   /* totals and latest lists */
+    STORE_TABLE_CRLS,     /* every list that was published */
+    STORE_TABLE_LINEAGES, /* certificates that follow upon each other */
+    STORE_TABLE_STATUS,   /* changes of status, scope by scope */
     STORE_TABLE_COUNT
 };
 
@@ -26,13 +32,16 @@ enum {
     STORE_CHAIN_LEN = 32,
     STORE_SEQUENCE_LEN = 8, /* key of audit and changes: big endian, so that keys sort by number */
     STORE_AUDIT_OBJECT_LEN_MAX = 64,
-    STORE_INTENT_LEN = 1 + 4 * STORE_DIGEST_LEN + 32 + STORE_DIGEST_LEN,
-    STORE_CERTIFICATE_LEN_MIN = 1 + 6 * STORE_DIGEST_LEN + 8 + 8 + 8 + 4 + STORE_DIGEST_LEN,
+    STORE_INTENT_LEN = 1 + 4 * STORE_DIGEST_LEN + 32 + 8 + 4 + 8 + 8 + STORE_DIGEST_LEN,
+    STORE_CERTIFICATE_LEN_MIN =
+        1 + 6 * STORE_DIGEST_LEN + 8 + 8 + 8 + 8 + 1 + 1 + 1 + 4 + STORE_DIGEST_LEN,
     STORE_CERTIFICATE_RECORD_MAX = STORE_CERTIFICATE_LEN_MIN + CA_CERTIFICATE_LEN_MAX,
     STORE_AUDIT_LEN_MIN = 1 + 1 + 8 + 2 * STORE_DIGEST_LEN + 1 + 1 + STORE_CHAIN_LEN,
     STORE_AUDIT_LEN_MAX = STORE_AUDIT_LEN_MIN + STORE_ACTOR_LEN_MAX + STORE_AUDIT_OBJECT_LEN_MAX,
-    STORE_CHANGE_LEN = 1 + 1 + 8 + CA_SERIAL_LEN + 1 + 1 + STORE_DIGEST_LEN,
-    STORE_CHANGE_ADDED_LEN = STORE_CHANGE_LEN + 3 * STORE_DIGEST_LEN,
+    STORE_CHANGE_LEN_MIN = 1 + 1 + 8 + CA_SERIAL_LEN + 1 + 1 + 1 + STORE_DIGEST_LEN,
+    STORE_CHANGE_ADDED_LEN = STORE_CHANGE_LEN_MIN + 3 * STORE_DIGEST_LEN,
+    STORE_CHANGE_STATUS_LEN = STORE_CHANGE_LEN_MIN + 2 * STORE_DIGEST_LEN,
+    STORE_CHANGE_DELIVERY_LEN = STORE_CHANGE_STATUS_LEN + 1,
     STORE_HEAD_LEN = 1 + 8 + 8 + STORE_CHAIN_LEN + 8 + STORE_DIGEST_LEN,
     STORE_IDENTITY_LEN = 1 + 8 + 1 + STORE_ID_LEN + STORE_DIGEST_LEN,
 };
@@ -48,11 +57,19 @@ _Static_assert((int)STORE_BY_IDENTITY == (int)STORE_SECTION_IDENTITY &&
                    (int)STORE_BY_KEY == (int)STORE_SECTION_KEY,
                "an index is a section");
 
-/* A change as stored: one that adds a certificate also says how it is looked up. */
+enum store_change_kind {
+    STORE_CHANGE_ADDED = 1, /* a certificate: says how it is looked up */
+    STORE_CHANGE_STATUS,    /* revoked, held, released */
+    STORE_CHANGE_DELIVERY,  /* acknowledged or abandoned; the states are the same */
+};
+
+/* A change as stored. */
 struct store_change_record {
     struct store_change change;
-    bool is_added;
-    struct store_digest digests[STORE_SECTION_COUNT];
+    enum store_change_kind kind;
+    struct store_digest digests[STORE_SECTION_COUNT]; /* of ADDED */
+    struct store_digest request, body;                /* of the others; zeros: none */
+    enum store_delivery delivery;                     /* of DELIVERY */
 };
 
 /* meta "head": the ends of the appended tables, and the latest time. */

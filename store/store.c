@@ -18,7 +18,10 @@
 static const char *const table_names[STORE_TABLE_COUNT] = {
     [STORE_TABLE_META] = "meta",       [STORE_TABLE_CERTIFICATES] = "certificates",
     [STORE_TABLE_INTENTS] = "intents", [STORE_TABLE_AUDIT] = "audit",
-    [STORE_TABLE_CHANGES] = "changes",
+    [STORE_TABLE_CHANGES] = "changes", [STORE_TABLE_REVOKED] = "revoked",
+    [STORE_TABLE_RETIRED] = "retired", [STORE_TABLE_SCOPES] = "scopes",
+    [STORE_TABLE_CRLS] = "crls",       [STORE_TABLE_LINEAGES] = "lineages",
+    [STORE_TABLE_STATUS] = "status",
 };
 
 static const struct store_options defaults = {
@@ -418,6 +421,7 @@ void store_close(struct store *store)
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     free(store->batch.rows);
+    free(store->batch.scopes);
     pthread_mutex_destroy(&store->info_lock);
     free(store);
 }

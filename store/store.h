@@ -356,7 +356,7 @@ CA_MUST_CHECK enum ca_err store_find_audit(struct store_view *view, uint64_t aft
  */
 struct store_damage {
     const char *table;
-    char key[2 * CA_SERIAL_LEN + 1]; /* hexadecimal; empty when it is not about one record */
+    char key[80]; /* hexadecimal; empty when it is not about one record */
 };
 CA_MUST_CHECK enum ca_err store_check(struct store_view *view, struct store_damage *damage_out);
 

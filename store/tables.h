@@ -6,10 +6,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "store/record.h"
+#include "store/record_status.h"
 #include "store/runs.h"
 
 enum { STORE_SCHEMA = 1, STORE_TABLES_MAX = 32, STORE_READERS_MAX = 254 };
+
+/* A locator with this bit is no certificate's: what follows is the sequence of a change. */
+#define STORE_LOCATOR_CHANGE (UINT64_C(1) << 63)
+
+/* A scope that the batch changes: written once, at the end. */
+struct store_batch_scope {
+    struct store_scope scope;
+    struct store_scope_info info; /* as it will be */
+};
 
 struct store_batch {
     struct store *store;
@@ -18,6 +27,8 @@ struct store_batch {
     struct store_head head; /* as it will be */
     struct store_recent_row *rows;
     size_t row_count, row_room;
+    struct store_batch_scope *scopes;
+    size_t scope_count, scope_room;
     bool is_changed, is_failed;
 };
 
@@ -67,8 +78,42 @@ CA_MUST_CHECK enum ca_err store_datafile_check(const char *path);
 enum ca_err store_changes_read(void *arg, uint64_t after, uint64_t until,
                                struct store_recent_row *rows, size_t count_max, size_t *count_out,
                                uint64_t *scanned_out);
-/* The row of a change that adds a certificate. */
-struct store_recent_row store_changes_row(const struct store_change_record *record);
+/* The row of a change; false: it adds nothing to look-ups. */
+bool store_changes_row(const struct store_change_record *record, struct store_recent_row *row_out);
+
+/* batch.c, for the other files that put. LMDB's transaction is not to be trusted after an error of
+ * its own: fail ends the batch. */
+enum ca_err store_batch_fail(struct store_batch *batch);
+/* Room for a new record, to be filled before anything else is put. EXISTS. */
+CA_MUST_CHECK enum ca_err store_batch_reserve(struct store_batch *batch, enum store_table table,
+                                              struct ca_bytes key, size_t len, uint8_t **value_out);
+/* The same for a record that may be there already. */
+CA_MUST_CHECK enum ca_err store_batch_replace(struct store_batch *batch, enum store_table table,
+                                              struct ca_bytes key, size_t len, uint8_t **value_out);
+/* Lent until the next put. The table's cursor stays there. */
+CA_MUST_CHECK enum ca_err store_batch_get(struct store_batch *batch, enum store_table table,
+                                          struct ca_bytes key, struct ca_bytes *value_out);
+/* What the table's cursor is at. */
+CA_MUST_CHECK enum ca_err store_batch_drop(struct store_batch *batch, enum store_table table);
+/* The certificate with this locator. */
+CA_MUST_CHECK enum ca_err store_batch_get_locator(struct store_batch *batch, uint64_t locator,
+                                                  struct store_certificate *certificate_out);
+/* Gives it the next sequence number. */
+CA_MUST_CHECK enum ca_err store_batch_put_change(struct store_batch *batch,
+                                                 struct store_change_record *record);
+
+/* batch_line.c: the line with the certificate at its end. Looks; the other one writes. */
+CA_MUST_CHECK enum ca_err store_batch_extend_line(struct store_batch *batch,
+                                                  const struct store_certificate *certificate,
+                                                  struct store_line *line_out);
+CA_MUST_CHECK enum ca_err store_batch_put_line(struct store_batch *batch,
+                                               const struct store_line *line);
+
+/* batch_crl.c: lent until the next scope is asked for; written by the commit. */
+CA_MUST_CHECK enum ca_err store_batch_scope(struct store_batch *batch,
+                                            const struct store_scope *scope,
+                                            struct store_scope_info **info_out);
+CA_MUST_CHECK enum ca_err store_batch_put_scopes(struct store_batch *batch);
 
 /* view.c */
 struct store_view {
@@ -82,7 +127,7 @@ struct store_view {
 struct store_scan {
     MDB_cursor *cursor;
     MDB_cursor_op next;
-    uint8_t from[CA_SERIAL_LEN];
+    uint8_t from[STORE_KEY_LEN_MAX];
     size_t from_len;
     struct ca_bytes key, value;
 };
@@ -90,4 +135,31 @@ CA_MUST_CHECK enum ca_err store_scan_open(struct store_view *view, enum store_ta
                                           struct ca_bytes from, struct store_scan *scan_out);
 CA_MUST_CHECK enum ca_err store_scan_next(struct store_scan *scan);
 void store_scan_close(struct store_scan *scan);
+/* Closes. A walk ends well at its count or behind the last record; anything else leaves nothing. */
+CA_MUST_CHECK enum ca_err store_scan_end(struct store_scan *scan, enum ca_err err, size_t count,
+                                         size_t *count_out);
+CA_MUST_CHECK enum ca_err store_view_get(struct store_view *view, enum store_table table,
+                                         struct ca_bytes key, struct ca_bytes *value_out);
 CA_MUST_CHECK enum ca_err store_view_head(struct store_view *view, struct store_head *head_out);
+
+/* check_status.c: what store_check() does for the tables of revocation, lines and lists. */
+struct store_checker {
+    struct store_view *view;
+    struct store_head head;
+    struct store_damage *damage;
+    uint64_t sequence;
+    uint8_t chain[STORE_CHAIN_LEN];
+    uint64_t added_count;
+    uint64_t status_count; /* changes of status */
+    int64_t listed_count;  /* certificates that are revoked or held by these */
+};
+enum ca_err store_checker_blame(struct store_checker *checker, const char *table,
+                                struct ca_bytes key);
+typedef enum ca_err store_check_record(struct store_checker *checker, struct ca_bytes key,
+                                       struct ca_bytes value);
+CA_MUST_CHECK enum ca_err store_checker_walk(struct store_checker *checker, enum store_table table,
+                                             const char *name, store_check_record *check);
+CA_MUST_CHECK enum ca_err store_check_status(struct store_checker *checker);
+/* Of one certificate: is it in its line? */
+CA_MUST_CHECK enum ca_err store_check_in_line(struct store_checker *checker,
+                                              const struct store_certificate *certificate);

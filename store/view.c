@@ -83,8 +83,8 @@ void store_view_close(struct store_view *view)
     free(view);
 }
 
-static enum ca_err view_get(struct store_view *view, enum store_table table, struct ca_bytes key,
-                            struct ca_bytes *value_out)
+enum ca_err store_view_get(struct store_view *view, enum store_table table, struct ca_bytes key,
+                           struct ca_bytes *value_out)
 {
     MDB_val key_val = store_val(key), value = { 0, NULL };
 
@@ -100,7 +100,7 @@ enum ca_err store_view_head(struct store_view *view, struct store_head *head_out
     struct ca_bytes value;
 
     memset(head_out, 0, sizeof(*head_out));
-    enum ca_err err = view_get(view, STORE_TABLE_META, CA_BYTES("head"), &value);
+    enum ca_err err = store_view_get(view, STORE_TABLE_META, CA_BYTES("head"), &value);
     if (err != CA_OK)
         return err == CA_ERR_NOT_FOUND ? CA_ERR_STORAGE_CORRUPT : err;
     return store_record_decode_head(value, head_out);
@@ -114,7 +114,7 @@ enum ca_err store_find_serial(struct store_view *view, const struct ca_serial *s
     struct ca_bytes key = ca_serial_bytes(serial), value;
 
     memset(certificate_out, 0, sizeof(*certificate_out));
-    enum ca_err err = view_get(view, STORE_TABLE_CERTIFICATES, key, &value);
+    enum ca_err err = store_view_get(view, STORE_TABLE_CERTIFICATES, key, &value);
     if (err != CA_OK)
         return err;
     return store_record_decode_certificate(key, value, certificate_out);
@@ -126,7 +126,7 @@ enum ca_err store_find_intent(struct store_view *view, const struct ca_serial *s
     struct ca_bytes key = ca_serial_bytes(serial), value;
 
     memset(intent_out, 0, sizeof(*intent_out));
-    enum ca_err err = view_get(view, STORE_TABLE_INTENTS, key, &value);
+    enum ca_err err = store_view_get(view, STORE_TABLE_INTENTS, key, &value);
     if (err != CA_OK)
         return err;
     return store_record_decode_intent(key, value, intent_out);
@@ -200,6 +200,10 @@ static enum ca_err view_find_section(struct store_view *view, enum store_section
                               &found);
         for (size_t i = 0; err == CA_OK && i < found; i++) {
             after = locators[i];
+            if ((after & STORE_LOCATOR_CHANGE) != 0) { /* they sort last */
+                *count_out = count;
+                return CA_OK;
+            }
             err = view_confirm(view, section, digest, after, &certificates[count]);
             if (err == CA_OK)
                 count++;
@@ -235,6 +239,46 @@ enum ca_err store_find_digest(struct store_view *view, enum store_index index,
                              count_max, count_out);
 }
 
+/* The change itself, when the snapshot has it. */
+static enum ca_err view_change_at(struct store_view *view, uint64_t sequence,
+                                  struct store_change_record *record_out)
+{
+    uint8_t bytes[STORE_SEQUENCE_LEN];
+    struct ca_bytes key = ca_bytes_of(bytes, sizeof(bytes)), value;
+
+    store_record_sequence_key(sequence, bytes);
+    enum ca_err err = store_view_get(view, STORE_TABLE_CHANGES, key, &value);
+    return err == CA_OK ? store_record_decode_change(key, value, record_out) : err;
+}
+
+enum ca_err store_find_request_change(struct store_view *view, const struct store_digest *request,
+                                      struct store_change *change_out,
+                                      struct store_digest *body_out)
+{
+    struct store_change_record record;
+    uint64_t locator;
+    size_t found;
+
+    memset(change_out, 0, sizeof(*change_out));
+    memset(body_out, 0, sizeof(*body_out));
+    assert(view->set != NULL);
+    enum ca_err err = store_runs_find(view->store->runs, view->set, STORE_SECTION_REQUEST, request,
+                                      STORE_LOCATOR_CHANGE - 1, &locator, 1, &found);
+    if (err == CA_OK && found == 0)
+        err = CA_ERR_NOT_FOUND;
+    if (err == CA_OK)
+        err = view_change_at(view, locator & ~STORE_LOCATOR_CHANGE, &record);
+    if (err != CA_OK)
+        return err;
+    if (record.kind == STORE_CHANGE_ADDED ||
+        !ca_bytes_equal(ca_bytes_of(record.request.bytes, STORE_DIGEST_LEN),
+                        ca_bytes_of(request->bytes, STORE_DIGEST_LEN)))
+        return CA_ERR_STORAGE_CORRUPT;
+    *change_out = record.change;
+    *body_out = record.body;
+    return CA_OK;
+}
+
 /* ---- walks */
 
 enum ca_err store_scan_open(struct store_view *view, enum store_table table, struct ca_bytes from,
@@ -266,9 +310,8 @@ void store_scan_close(struct store_scan *scan)
         mdb_cursor_close(scan->cursor);
 }
 
-/* A walk ends well at its count or behind the last record; anything else leaves nothing. */
-static enum ca_err scan_end(struct store_scan *scan, enum ca_err err, size_t count,
-                            size_t *count_out)
+enum ca_err store_scan_end(struct store_scan *scan, enum ca_err err, size_t count,
+                           size_t *count_out)
 {
     store_scan_close(scan);
     if (err == CA_ERR_NOT_FOUND)
@@ -313,7 +356,7 @@ enum ca_err store_find_time(struct store_view *view, uint64_t from_us, uint64_t 
         else if ((err = store_record_decode_certificate(scan.key, scan.value, found)) == CA_OK)
             count++;
     }
-    return scan_end(&scan, err, count, count_out);
+    return store_scan_end(&scan, err, count, count_out);
 }
 
 enum ca_err store_find_intents(struct store_view *view, uint64_t after,
@@ -333,7 +376,7 @@ enum ca_err store_find_intents(struct store_view *view, uint64_t after,
         if (err == CA_OK)
             count++;
     }
-    return scan_end(&scan, err, count, count_out);
+    return store_scan_end(&scan, err, count, count_out);
 }
 
 enum ca_err store_find_changes(struct store_view *view, uint64_t after,
@@ -354,7 +397,7 @@ enum ca_err store_find_changes(struct store_view *view, uint64_t after,
         if (err == CA_OK)
             changes_out[count++] = record.change;
     }
-    return scan_end(&scan, err, count, count_out);
+    return store_scan_end(&scan, err, count, count_out);
 }
 
 /* The chain digest that the record after `sequence` continues. */
@@ -369,7 +412,8 @@ static enum ca_err view_chain_before(struct store_view *view, uint64_t sequence,
         return CA_OK;
     }
     store_record_sequence_key(sequence, key);
-    enum ca_err err = view_get(view, STORE_TABLE_AUDIT, ca_bytes_of(key, sizeof(key)), &value);
+    enum ca_err err =
+        store_view_get(view, STORE_TABLE_AUDIT, ca_bytes_of(key, sizeof(key)), &value);
     if (err != CA_OK)
         return err;
     if (value.len < STORE_AUDIT_LEN_MIN || value.len > STORE_AUDIT_LEN_MAX)
@@ -401,5 +445,5 @@ enum ca_err store_find_audit(struct store_view *view, uint64_t after,
             count++;
         }
     }
-    return scan_end(&scan, err, count, count_out);
+    return store_scan_end(&scan, err, count, count_out);
 }

@@ -5,6 +5,7 @@
 
 #include "ca/base/text.h"
 #include "ca/base/time.h"
+#include "tools/config_life.h"
 
 enum {
     PATTERN_LEN_MAX = 256,
@@ -52,6 +53,7 @@ struct profile_settings {
     struct config_choice key_reuse;
     struct san_settings subject_alt_names;
     struct validity_settings validity;
+    struct config_life life;
 };
 
 static const char *const KEY_TYPES[] = { "sm2", "p256", "p384", "rsa", "ed25519", NULL };
@@ -187,6 +189,8 @@ static const struct config_item PROFILE_ITEMS[] = {
       ITEM(profile_settings, basic_constraints) },
     { "validity", CONFIG_KIND_GROUP, 0, 0, NULL, "months, days or seconds",
       ITEM(profile_settings, validity), .section = &VALIDITY_SECTION },
+    { "life", CONFIG_KIND_GROUP, 0, 0, "", "what may become of its certificates",
+      ITEM(profile_settings, life), .section = &CONFIG_LIFE_SECTION },
 };
 static const struct config_section PROFILE_SECTION = {
     LIST(PROFILE_ITEMS), sizeof(struct profile_settings), offsetof(struct profile_settings, line)
@@ -608,7 +612,8 @@ enum ca_err config_profile_parse(const struct config_source *source,
         (err = build_identity(source, &settings, profile_out)) != CA_OK ||
         (err = build_sans(source, &settings.subject_alt_names, &profile_out->san)) != CA_OK ||
         (err = build_extensions(source, &settings, profile_out)) != CA_OK ||
-        (err = build_validity(source, &settings.validity, profile_out)) != CA_OK)
+        (err = build_validity(source, &settings.validity, profile_out)) != CA_OK ||
+        (err = config_life_build(source, &settings.life, profile_out)) != CA_OK)
         return err;
     config_schema_digest(&PROFILE_SECTION, &settings, digest);
     for (size_t i = 0; i < RULES_PROFILE_ID_LEN; i++)

@@ -372,6 +372,17 @@ static void chain_number(uint8_t digest[CA_DIGEST_LEN], uint64_t value)
     chain(digest, ca_bytes_of_text(text));
 }
 
+static bool is_fallback(const struct config_item *item, const void *value);
+
+static bool section_is_fallback(const struct config_section *section, const void *record)
+{
+    for (size_t i = 0; i < section->count; i++) {
+        if (!is_fallback(&section->items[i], (const char *)record + section->items[i].offset))
+            return false;
+    }
+    return true;
+}
+
 /* Does the value say what its absence would say? */
 static bool is_fallback(const struct config_item *item, const void *value)
 {
@@ -383,9 +394,10 @@ static bool is_fallback(const struct config_item *item, const void *value)
         struct config_groups groups;
     } fallback = { 0 };
 
-    if (item->fallback == NULL || item->kind == CONFIG_KIND_GROUP)
+    if (item->fallback == NULL)
         return false;
-    fill_fallback(item, &fallback);
+    if (item->kind != CONFIG_KIND_GROUP)
+        fill_fallback(item, &fallback);
     switch (item->kind) {
     case CONFIG_KIND_TEXT:
         return strcmp(((const struct config_text *)value)->text, item->fallback) == 0;
@@ -397,7 +409,7 @@ static bool is_fallback(const struct config_item *item, const void *value)
     case CONFIG_KIND_TEXTS: return ((const struct config_texts *)value)->count == 0;
     case CONFIG_KIND_NUMBERS: return ((const struct config_numbers *)value)->count == 0;
     case CONFIG_KIND_GROUPS: return ((const struct config_groups *)value)->count == 0;
-    case CONFIG_KIND_GROUP: return false;
+    case CONFIG_KIND_GROUP: return section_is_fallback(item->section, value);
     }
     return false;
 }

@@ -42,6 +42,18 @@ bool crypto_sig_fits(enum crypto_sig sig, enum crypto_key_type type)
     return false;
 }
 
+enum crypto_sig crypto_sig_usual(enum crypto_key_type type)
+{
+    switch (type) {
+    case CRYPTO_KEY_P256: return CRYPTO_SIG_ECDSA_SHA256;
+    case CRYPTO_KEY_P384: return CRYPTO_SIG_ECDSA_SHA384;
+    case CRYPTO_KEY_RSA: return CRYPTO_SIG_RSA_SHA256;
+    case CRYPTO_KEY_ED25519: return CRYPTO_SIG_ED25519;
+    case CRYPTO_KEY_SM2: return CRYPTO_SIG_SM2_SM3;
+    default: return CRYPTO_SIG_NONE;
+    }
+}
+
 enum crypto_hash crypto_sig_hash(enum crypto_sig sig)
 {
     switch (sig) {

@@ -40,6 +40,8 @@ enum crypto_sig {
 const char *crypto_key_type_name(enum crypto_key_type type);
 /* Does this kind of signature fit this kind of key? */
 bool crypto_sig_fits(enum crypto_sig sig, enum crypto_key_type type);
+/* The one a key of this type makes unless something else was said. */
+enum crypto_sig crypto_sig_usual(enum crypto_key_type type);
 
 /* Borrowed from wherever it was read. */
 struct crypto_public_key {

@@ -278,6 +278,9 @@ static enum ca_err choose_term(const struct rules_profile *profile, enum rules_o
 static enum ca_err take_validity(struct making *making, uint32_t asked, struct ca_refusal *refusal)
 {
     const struct rules_moment *moment = making->moment;
+    bool renews = moment->operation == RULES_RENEW;
+    enum rules_operation from =
+        renews && making->profile->life.renews_from_issue ? RULES_NEW : moment->operation;
     uint32_t term;
     enum ca_err err = choose_term(making->profile, moment->operation, asked, &term, refusal);
 
@@ -286,10 +289,11 @@ static enum ca_err take_validity(struct making *making, uint32_t asked, struct c
     /* The start of a civil day may lie before the issuer's; the moment of issue may not. */
     if (moment->issued_s < making->issuer->not_before_s)
         return ca_refuse(refusal, CA_ERR_CA_END, "issuer.notBefore", "RFC 5280 6.1.3");
-    making->validity = rules_validity(making->profile->validity, moment->operation,
-                                      moment->issued_s, moment->old_not_after_s, term);
+    making->validity = rules_validity(making->profile->validity, from, moment->issued_s,
+                                      moment->old_not_after_s, term);
     if (making->validity.not_after_s > making->issuer->not_after_s)
-        return ca_refuse(refusal, CA_ERR_CA_END, "issuer.notAfter", "RFC 5280 6.1.3");
+        return ca_refuse(refusal, renews ? CA_ERR_RENEW_ISSUER_END : CA_ERR_CA_END,
+                         "issuer.notAfter", "RFC 5280 6.1.3");
     return CA_OK;
 }
 
@@ -401,8 +405,10 @@ enum ca_err rules_draft(const struct rules_profile *profile, const struct rules_
     x509_key_id(&csr->key, making.key_id);
     if ((err = check_extensions(&making, refusal)) != CA_OK)
         return err;
-    if ((err = take_validity(&making, request->term, refusal)) != CA_OK)
+    if ((err = take_validity(&making, request->term, refusal)) != CA_OK) {
+        draft_out->validity = making.validity;
         return err;
+    }
 
     uint32_t shard = rules_crl_shard(issuer, &moment->serial);
     making.crl_url = rules_crl_url(issuer, shard, arena);

@@ -60,7 +60,9 @@ struct rules_draft {
 
 /*
  * Checks subject, alternative names, extensions and term against the profile, builds the
- * TBSCertificate and lints it. arena takes the bytes and scratch.
+ * TBSCertificate and lints it. arena takes the bytes and scratch. A certificate that would outlive
+ * its issuer is refused (CA_END, a renewal RENEW_ISSUER_END), never shortened; the dates it would
+ * have had are then in draft_out->validity, and nothing else is. Any other refusal leaves it zero.
  */
 CA_MUST_CHECK enum ca_err rules_draft(const struct rules_profile *profile,
                                       const struct rules_issuer *issuer,

@@ -5,6 +5,11 @@
  * Pure: what is known of the old certificate and the moment are arguments. Everything that a CA may
  * want otherwise is data of the profile (struct rules_life): that of the OLD certificate decides on
  * revocation and hold, that of the NEW one on renewal, replacement and change. docs/LIFE.md.
+ *
+ * A new certificate: rules_life_admit(), then rules_draft() with the old end in the moment, then
+ * rules_life_compare(). Where the draft is refused with RENEW_ISSUER_END or CA_END, or compare
+ * answers RENEW_CAP, draft.validity holds the dates that were computed: they go to the caller with
+ * the refusal, so that a person sees why.
  */
 #pragma once
 
@@ -48,8 +53,10 @@ struct rules_fate {
 };
 
 /*
- * Before the new certificate is drafted: state, line, window, cause. RENEW_* for a renewal, CERT_*
- * otherwise; OPERATION when the profile does not do it. Costs nothing but comparisons.
+ * Before the new certificate is drafted: OPERATION when the profile does not do it, then state,
+ * line, window, cause. RENEW_* for a renewal, CERT_* otherwise; CAUSE, FIELD_FORMAT (lost in the
+ * future or before the old certificate began), OLD_KEY_SIG when one is wanted and none was sent.
+ * Costs nothing but comparisons. Not for RULES_NEW.
  */
 CA_MUST_CHECK enum ca_err rules_life_admit(const struct rules_profile *profile,
                                            const struct rules_old *old,
@@ -58,18 +65,21 @@ CA_MUST_CHECK enum ca_err rules_life_admit(const struct rules_profile *profile,
 
 /*
  * After it is drafted: what it says against what the old one said (subject, alternative names,
- * extensions made from values), the key, the longest validity, the issuer's end (RENEW_ISSUER_END
- * rather than CA_END, with the dates in the text). fate_out tells what becomes of the old one.
+ * extensions made from values), the key, the longest validity. RENEW_IDENTITY_CHANGED,
+ * CERT_CHANGED naming what differs, RENEW_KEY, RENEW_CAP. fate_out tells what becomes of the old
+ * one: on an error it stays.
  */
 CA_MUST_CHECK enum ca_err
-rules_life_compare(const struct rules_profile *profile, const struct rules_issuer *issuer,
-                   const struct rules_old *old, const struct rules_successor *successor,
-                   const struct rules_draft *draft, const struct x509_csr *csr, int64_t issued_s,
-                   struct ca_arena *arena, struct rules_fate *fate_out, struct ca_refusal *refusal);
+rules_life_compare(const struct rules_profile *profile, const struct rules_old *old,
+                   const struct rules_successor *successor, const struct rules_draft *draft,
+                   const struct x509_csr *csr, int64_t issued_s, struct ca_arena *arena,
+                   struct rules_fate *fate_out, struct ca_refusal *refusal);
 /* Does the profile want the old key's signature for this, or was one sent all the same? Then it is
- * to be verified by the old key over the whole request. */
+ * to be verified by the old key over the whole request: OLD_KEY_SIG. */
 bool rules_life_wants_old_key(const struct rules_profile *profile,
                               const struct rules_successor *successor);
+/* Does a new certificate wait for its acknowledgement? fate: NULL for RULES_NEW. */
+bool rules_life_waits(const struct rules_profile *profile, const struct rules_fate *fate);
 
 /* ---- revoke, hold, release */
 
@@ -90,11 +100,22 @@ struct rules_act_request {
     int64_t now_s;
 };
 /*
- * What is so afterwards, in *standing, which says what is so before. *is_changed_out is false when
- * all of it was so already: the same answer again. REASON, HOLD, STATE, CERT_EXPIRED, CERT_REVOKED,
- * FIELD_FORMAT (invalidity date in the future or before notBefore).
+ * What is so afterwards, in *standing, which says what is so before and is left alone by a refusal.
+ * *is_changed_out is false when all of it was so already: the same answer again.
+ *
+ * Only what is valid or held is revoked, until its end (CERT_EXPIRED). One that is revoked stays
+ * so, with its date and reason; until its end the reason may still rise to keyCompromise. A hold is
+ * ended at any time, also where the profile no longer allows one.
+ *
+ * REASON (not one of the profile's, or not for a hold), HOLD (not allowed), STATE (to be released
+ * but not held), CERT_EXPIRED, CERT_REVOKED (to be held or released), FIELD_FORMAT (invalidity date
+ * in the future, before notBefore, or with something else than a revocation).
  */
 CA_MUST_CHECK enum ca_err rules_life_act(const struct rules_life *life,
                                          const struct rules_act_request *request,
                                          struct rules_standing *standing, bool *is_changed_out,
                                          struct ca_refusal *refusal);
+
+/* What holds for certificates whose profile is gone from the configuration, and where a profile
+ * says nothing: they can be revoked, for the reasons 1, 3, 4, 5 and 9, and nothing else. */
+extern const struct rules_life RULES_LIFE_PLAIN;

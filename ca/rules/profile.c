@@ -10,6 +10,7 @@ enum {
     TERM_MONTHS_MAX = 1200,
     TERM_SECONDS_MIN = 60,
     TERM_DAYS_MAX = 36500, /* in seconds still below 2^32 */
+    WINDOW_DAYS_MAX = 36500,
 };
 
 /* RFC 3279, section 2.3; RFC 8410, section 5; GM/T 0015: an SM2 key signs or enciphers. */
@@ -55,7 +56,7 @@ static enum ca_err check_keys(const struct rules_profile *profile, struct ca_ref
     return CA_OK;
 }
 
-static bool is_written_by_engine(struct ca_bytes oid)
+bool rules_is_own_extension(struct ca_bytes oid)
 {
     const struct ca_bytes own[] = {
         X509_OID_SKI,
@@ -113,7 +114,7 @@ static enum ca_err check_attribute(const struct rules_attribute *attribute,
         return ca_refuse(refusal, CA_ERR_CONFIG, field, "critical: only extensions");
     if (attribute->oid.len == 0 || attribute->oid.len > CA_OID_LEN_MAX)
         return ca_refuse(refusal, CA_ERR_CONFIG, field, "oid: required for a name of your own");
-    if (attribute->is_extension && is_written_by_engine(attribute->oid))
+    if (attribute->is_extension && rules_is_own_extension(attribute->oid))
         return ca_refuse(refusal, CA_ERR_CONFIG, field, "oid: has settings of its own");
     if (attribute->tag != DER_UTF8_STRING && attribute->tag != DER_PRINTABLE_STRING &&
         attribute->tag != DER_IA5_STRING)
@@ -199,6 +200,70 @@ static enum ca_err check_terms(const struct rules_profile *profile, struct ca_re
     return CA_OK;
 }
 
+static enum ca_err check_may_differ(const struct rules_profile *profile, struct ca_refusal *refusal)
+{
+    const struct rules_life *life = &profile->life;
+
+    if (life->renew_may_differ_count > CA_ATTRIBUTE_COUNT_MAX)
+        return ca_refuse(refusal, CA_ERR_CONFIG, "life.renew.may_differ", "at most 32");
+    for (size_t i = 0; i < life->renew_may_differ_count; i++) {
+        const char *name = life->renew_may_differ[i];
+        if (strcmp(name, "*") != 0 && strcmp(name, "alt_names") != 0 &&
+            !has_attribute(profile, name))
+            return ca_refuse(refusal, CA_ERR_CONFIG, "life.renew.may_differ",
+                             "names in attributes, alt_names or *");
+    }
+    return CA_OK;
+}
+
+static enum ca_err check_holder(const struct rules_profile *profile, struct ca_refusal *refusal)
+{
+    const char *name = profile->life.holder_name, *code = profile->life.holder_code;
+
+    if (name == NULL && code == NULL)
+        return CA_OK;
+    if (name == NULL || code == NULL || strcmp(name, code) == 0 || !has_attribute(profile, name) ||
+        !has_attribute(profile, code))
+        return ca_refuse(refusal, CA_ERR_CONFIG, "life.holder", "two names in attributes");
+    return CA_OK;
+}
+
+/* A limit below every term would refuse every renewal. */
+static bool cap_fits(const struct rules_profile *profile)
+{
+    uint32_t cap = profile->life.total_months_max;
+
+    if (cap > TERM_MONTHS_MAX)
+        return false;
+    if (cap == 0 || profile->validity != RULES_VALIDITY_CIVIL)
+        return true;
+    for (size_t i = 0; i < profile->term_count; i++) {
+        if (profile->terms[i] <= cap)
+            return true;
+    }
+    return false;
+}
+
+static enum ca_err check_life(const struct rules_profile *profile, struct ca_refusal *refusal)
+{
+    const struct rules_life *life = &profile->life;
+    enum ca_err err;
+
+    if (life->renew_before_days > WINDOW_DAYS_MAX || life->renew_after_days > WINDOW_DAYS_MAX)
+        return ca_refuse(refusal, CA_ERR_CONFIG, "life.renew.before_days", "0 to 36500");
+    if (!cap_fits(profile))
+        return ca_refuse(refusal, CA_ERR_CONFIG, "life.renew.months_max",
+                         "at most 1200, and not below every term");
+    if (life->replace_key == RULES_OLD_KEY_MUST)
+        return ca_refuse(refusal, CA_ERR_CONFIG, "life.replace.key",
+                         "a lost key is not used again");
+    if ((life->reasons & ~(uint32_t)RULES_REASONS_POSSIBLE) != 0)
+        return ca_refuse(refusal, CA_ERR_CONFIG, "life.revoke.reasons", "1, 3, 4, 5, 9 and 10");
+    if ((err = check_may_differ(profile, refusal)) != CA_OK)
+        return err;
+    return check_holder(profile, refusal);
+}
+
 uint32_t rules_key_usage(const struct rules_profile *profile, enum crypto_key_type type)
 {
     return profile->key_usage | (type == CRYPTO_KEY_RSA ? profile->key_usage_rsa : 0);
@@ -219,5 +284,7 @@ enum ca_err rules_profile_prepare(struct rules_profile *profile, struct ca_arena
         return err;
     if (profile->ext_key_usage_count > RULES_OID_MAX || profile->policy_count > RULES_OID_MAX)
         return ca_refuse(refusal, CA_ERR_CONFIG, "policies", "at most 8");
-    return check_terms(profile, refusal);
+    if ((err = check_terms(profile, refusal)) != CA_OK)
+        return err;
+    return check_life(profile, refusal);
 }

@@ -69,24 +69,35 @@ enum rules_old_key { RULES_OLD_KEY_MAY, RULES_OLD_KEY_MUST, RULES_OLD_KEY_MUST_N
 /* What becomes of the old certificate after a renewal or change. */
 enum rules_old_fate { RULES_OLD_KEEP, RULES_OLD_REVOKE, RULES_OLD_REVOKE_ACKNOWLEDGED };
 
-/* What may happen to certificates of a profile after their issue: ca/rules/life.h. */
+/* What may happen to certificates of a profile after their issue: ca/rules/life.h. Days are counted
+ * as the profile's validity counts: civil days at UTC+8, or 86 400 seconds. */
 struct rules_life {
     bool allows_renew, allows_replace, allows_change;
     uint32_t renew_before_days; /* so long before its end; 0: at any time */
     uint32_t renew_after_days;  /* so long after it; 0: never after it */
-    uint32_t total_months_max;  /* from the day of issue to the new end; 0: no limit */
+    uint32_t total_months_max;  /* civil, from the day of issue to the new end; 0: no limit */
+    bool renews_from_issue; /* a renewal is no longer than a new one: the old end is no matter */
+    /* REPLACE is never MUST: a lost key is not used again. */
     enum rules_old_key renew_key, replace_key, change_key;
     enum rules_old_fate renew_old, change_old;
     bool wants_old_key_signature; /* for renewal and change */
-    bool wants_acknowledgement;   /* new certificates wait for one */
-    /* Names of attributes that may differ after a renewal; "*": all. A change may change all. */
+    bool wants_acknowledgement;   /* all new certificates wait for one */
+    /* What may differ after a renewal: names of attributes, "alt_names"; "*": all. A change may
+     * change all. */
     const char *renew_may_differ[CA_ATTRIBUTE_COUNT_MAX];
     size_t renew_may_differ_count;
     /* Attributes of which not both may change, by renewal or change: name and code of the
-     * organisation. NULL: no such rule. */
+     * organisation. NULL, both: no such rule. */
     const char *holder_name, *holder_code;
-    uint32_t reasons; /* bit n: CRLReason n may be asked for */
+    uint32_t reasons; /* bit n: CRLReason n may be asked for; of RULES_REASONS_POSSIBLE */
     bool allows_hold;
+};
+
+enum {
+    RULES_REASONS_DEFAULT = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 9,
+    /* Never 0 (unspecified is no reason), 2 (of CAs), 6 (a hold is no revocation), 7 (unused), 8
+     * (of delta lists): RFC 5280, section 5.3.1. */
+    RULES_REASONS_POSSIBLE = RULES_REASONS_DEFAULT | 1 << 10,
 };
 
 struct rules_profile {
@@ -124,6 +135,9 @@ struct rules_profile {
  */
 CA_MUST_CHECK enum ca_err rules_profile_prepare(struct rules_profile *profile,
                                                 struct ca_arena *arena, struct ca_refusal *refusal);
+
+/* Is this an extension the engine writes by itself? The others are made from values. */
+bool rules_is_own_extension(struct ca_bytes oid);
 
 /* The key usage written for keys of this type. */
 uint32_t rules_key_usage(const struct rules_profile *profile, enum crypto_key_type type);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_record: any bytes as a stored record. First octet: the table and the length of the key;
+ * fuzz_record: any bytes as a stored record. First two octets: the table, the length of the key;
  * then key and value, as they are and with a right seal. What decodes encodes to the same.
  */
 #include <assert.h>
 #include <stdlib.h>
 
-#include "store/record.h"
+#include "store/record_status.h"
 
 static uint8_t again[STORE_CERTIFICATE_RECORD_MAX];
 
@@ -56,6 +56,54 @@ static struct ca_bytes recode_meta(struct ca_bytes key, struct ca_bytes value)
     return value;
 }
 
+static struct ca_bytes recode_listed(enum store_table table, struct ca_bytes key,
+                                     struct ca_bytes value)
+{
+    struct store_listed listed;
+    size_t len;
+
+    if (store_record_decode_listed(table, key, value, &listed) != CA_OK)
+        return value;
+    enum ca_err err = store_record_encode_listed(table, &listed, again, &len);
+    assert(err == CA_OK);
+    return ca_bytes_of(again, len);
+}
+
+static struct ca_bytes recode_of_scope(enum store_table table, struct ca_bytes key,
+                                       struct ca_bytes value)
+{
+    struct store_scope_info info;
+    struct store_status_row row;
+    struct store_scope scope;
+    struct store_crl crl;
+
+    if (store_record_parse_scope(key, &scope) != CA_OK)
+        return value;
+    if (table == STORE_TABLE_SCOPES && store_record_decode_scope(key, value, &info) == CA_OK) {
+        store_record_encode_scope(&scope, &info, again);
+        return ca_bytes_of(again, STORE_SCOPE_LEN);
+    }
+    if (table == STORE_TABLE_CRLS && store_record_decode_crl(key, value, &crl) == CA_OK) {
+        store_record_encode_crl(&scope, &crl, again);
+        return ca_bytes_of(again, STORE_CRL_LEN);
+    }
+    if (table == STORE_TABLE_STATUS && store_record_decode_status(key, value, &row) == CA_OK) {
+        store_record_encode_status(&scope, &row, again);
+        return ca_bytes_of(again, STORE_STATUS_ROW_LEN);
+    }
+    return value;
+}
+
+static struct ca_bytes recode_line(struct ca_bytes key, struct ca_bytes value)
+{
+    struct store_line line;
+
+    if (store_record_decode_line(key, value, &line) != CA_OK)
+        return value;
+    store_record_encode_line(&line, again);
+    return ca_bytes_of(again, store_record_line_len(&line));
+}
+
 static void decode(enum store_table table, struct ca_bytes key, struct ca_bytes value)
 {
     static const uint8_t chain[STORE_CHAIN_LEN];
@@ -66,6 +114,12 @@ static void decode(enum store_table table, struct ca_bytes key, struct ca_bytes 
     case STORE_TABLE_CERTIFICATES: encoded = recode_certificate(key, value); break;
     case STORE_TABLE_INTENTS: encoded = recode_intent(key, value); break;
     case STORE_TABLE_CHANGES: encoded = recode_change(key, value); break;
+    case STORE_TABLE_REVOKED:
+    case STORE_TABLE_RETIRED: encoded = recode_listed(table, key, value); break;
+    case STORE_TABLE_SCOPES:
+    case STORE_TABLE_CRLS:
+    case STORE_TABLE_STATUS: encoded = recode_of_scope(table, key, value); break;
+    case STORE_TABLE_LINEAGES: encoded = recode_line(key, value); break;
     case STORE_TABLE_META: encoded = recode_meta(key, value); break;
     default:
         if (store_record_decode_audit(key, value, chain, &entry) == CA_OK) {
@@ -104,26 +158,34 @@ static void seal_audit(struct ca_bytes key, uint8_t *value, size_t len)
     free(copy);
 }
 
+static void seal(enum store_table table, struct ca_bytes key, uint8_t *value, size_t len)
+{
+    const struct ca_bytes meta = key.len == 4 ? CA_BYTES("head") : CA_BYTES("store");
+
+    if (table == STORE_TABLE_AUDIT)
+        seal_audit(key, value, len);
+    else if (table == STORE_TABLE_REVOKED || table == STORE_TABLE_RETIRED) {
+        if (len >= STORE_SUM_LEN)
+            store_record_sum_listed(table, key, value, len);
+    } else if (len >= STORE_DIGEST_LEN)
+        store_record_seal(table, table == STORE_TABLE_META ? meta : key, value, len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 1 || size > 2 * STORE_CERTIFICATE_RECORD_MAX)
+    if (size < 2 || size > 2 * STORE_CERTIFICATE_RECORD_MAX)
         return 0;
     enum store_table table = (enum store_table)(data[0] % STORE_TABLE_COUNT);
-    size_t key_len = data[0] / 8;
-    if (key_len > size - 1)
+    size_t key_len = data[1];
+    if (key_len > size - 2)
         return 0;
-    struct ca_bytes key = ca_bytes_of(data + 1, key_len);
-    size_t len = size - 1 - key_len;
+    struct ca_bytes key = ca_bytes_of(data + 2, key_len);
+    size_t len = size - 2 - key_len;
     uint8_t *value = malloc(len + 1);
-    memcpy(value, data + 1 + key_len, len);
+    memcpy(value, data + 2 + key_len, len);
 
     decode(table, key, ca_bytes_of(value, len));
-    if (table == STORE_TABLE_AUDIT) {
-        seal_audit(key, value, len);
-    } else if (len >= STORE_DIGEST_LEN) {
-        const struct ca_bytes meta = key_len == 4 ? CA_BYTES("head") : CA_BYTES("store");
-        store_record_seal(table, table == STORE_TABLE_META ? meta : key, value, len);
-    }
+    seal(table, key, value, len);
     decode(table, key, ca_bytes_of(value, len));
     free(value);
     return 0;

@@ -189,3 +189,39 @@ Test(profile, key_encipherment_is_added_for_rsa_only)
     cr_assert_eq(rules_key_usage(tls, CRYPTO_KEY_RSA),
                  X509_KU_DIGITAL_SIGNATURE | X509_KU_KEY_ENCIPHERMENT);
 }
+
+Test(profile, of_the_life_of_certificates_only_what_makes_sense)
+{
+    profile->life.renew_may_differ[1] = "OU";
+    profile->life.renew_may_differ_count = 2;
+    check_ok(rules_profile_prepare(profile, arena, &refusal));
+    profile->life.renew_may_differ[1] = "title";
+    profile->life.renew_may_differ_count = 2;
+    check_refused("life.renew.may_differ");
+    profile->life.holder_code = "title";
+    check_refused("life.holder");
+    profile->life.holder_code = NULL;
+    check_refused("life.holder");
+    profile->life.holder_code = "O";
+    check_refused("life.holder");
+    profile->life.replace_key = RULES_OLD_KEY_MUST;
+    check_refused("life.replace.key");
+    profile->life.total_months_max = 2;
+    check_refused("life.renew.months_max");
+    profile->life.total_months_max = 1201;
+    check_refused("life.renew.months_max");
+    profile->life.renew_after_days = 36501;
+    check_refused("life.renew.before_days");
+}
+
+Test(profile, reasons_are_those_of_end_entities)
+{
+    for (unsigned bit = 0; bit < 32; bit++) {
+        bool is_good = bit == 1 || (bit >= 3 && bit <= 5) || bit == 9 || bit == 10;
+        profile->life.reasons = 1U << bit;
+        if (is_good)
+            check_ok(rules_profile_prepare(profile, arena, &refusal));
+        else
+            check_refused("life.revoke.reasons");
+    }
+}

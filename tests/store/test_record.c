@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/record.h"
+#include "store/record_status.h"
 
 #include "tests/support/store.h"
 
@@ -8,6 +8,48 @@ enum { VALUE_MAX = STORE_CERTIFICATE_RECORD_MAX };
 static uint8_t value[VALUE_MAX + 1];
 static uint8_t again[VALUE_MAX + 1];
 static uint8_t der[CA_CERTIFICATE_LEN_MAX];
+
+/* The tables of revocation, lines and CRLs. */
+static enum ca_err recode_status(enum store_table table, struct ca_bytes key, struct ca_bytes bytes,
+                                 struct ca_bytes *again_out)
+{
+    struct store_scope_info info;
+    struct store_listed listed;
+    struct store_status_row row;
+    struct store_scope scope;
+    struct store_line line;
+    struct store_crl crl;
+    enum ca_err err;
+
+    switch (table) {
+    case STORE_TABLE_REVOKED:
+    case STORE_TABLE_RETIRED:
+        if ((err = store_record_decode_listed(table, key, bytes, &listed)) == CA_OK)
+            err = store_record_encode_listed(table, &listed, again, &again_out->len);
+        return err;
+    case STORE_TABLE_LINEAGES:
+        if ((err = store_record_decode_line(key, bytes, &line)) == CA_OK) {
+            store_record_encode_line(&line, again);
+            again_out->len = store_record_line_len(&line);
+        }
+        return err;
+    case STORE_TABLE_SCOPES: err = store_record_decode_scope(key, bytes, &info); break;
+    case STORE_TABLE_CRLS: err = store_record_decode_crl(key, bytes, &crl); break;
+    default: err = store_record_decode_status(key, bytes, &row); break;
+    }
+    if (err == CA_OK)
+        err = store_record_parse_scope(key, &scope);
+    if (err != CA_OK)
+        return err;
+    if (table == STORE_TABLE_SCOPES)
+        store_record_encode_scope(&scope, &info, again);
+    else if (table == STORE_TABLE_CRLS)
+        store_record_encode_crl(&scope, &crl, again);
+    else
+        store_record_encode_status(&scope, &row, again);
+    again_out->len = bytes.len;
+    return CA_OK;
+}
 
 /* Decodes a record of any table, and encodes it again: into `again`. */
 static enum ca_err recode(enum store_table table, struct ca_bytes key, struct ca_bytes bytes,
@@ -46,63 +88,187 @@ static enum ca_err recode(enum store_table table, struct ca_bytes key, struct ca
             again_out->len = store_record_audit_len(&entry.audit);
         }
         break;
-    default: break;
+    default: err = recode_status(table, key, bytes, again_out); break;
     }
     return err;
 }
 
 struct sample {
     enum store_table table;
-    uint8_t key[CA_SERIAL_LEN];
+    uint8_t key[STORE_KEY_LEN_MAX];
     size_t key_len;
     size_t len;
 };
 
-enum { SAMPLES = 6 };
+enum {
+    SAMPLE_CERTIFICATE,
+    SAMPLE_INTENT,
+    SAMPLE_ADDED,
+    SAMPLE_STATUS_CHANGE,
+    SAMPLE_DELIVERY,
+    SAMPLE_REVOKED,
+    SAMPLE_HELD,
+    SAMPLE_RETIRED,
+    SAMPLE_SCOPE,
+    SAMPLE_CRL,
+    SAMPLE_LINE,
+    SAMPLE_STATUS,
+    SAMPLE_AUDIT,
+    SAMPLE_AUDIT_EMPTY,
+    SAMPLES
+};
+
+static void make_change(int number, struct sample *sample)
+{
+    struct store_change_record change = {
+        .change = { 77, 88, test_serial(1234567), STORE_STATE_NONE, STORE_STATE_VALID, 0 },
+        .kind = (enum store_change_kind)(STORE_CHANGE_ADDED + number - SAMPLE_ADDED),
+    };
+
+    if (change.kind == STORE_CHANGE_ADDED) {
+        change.digests[1] = test_digest('x', 1);
+    } else {
+        change.change.old_state = STORE_STATE_HELD;
+        change.change.new_state = STORE_STATE_REVOKED;
+        change.change.reason = 4;
+        change.request = test_digest('q', 1);
+        change.body = test_digest('b', 1);
+    }
+    if (change.kind == STORE_CHANGE_DELIVERY)
+        change.delivery = STORE_DELIVERY_ABANDONED;
+    sample->key_len = STORE_SEQUENCE_LEN;
+    store_record_sequence_key(77, sample->key);
+    sample->table = STORE_TABLE_CHANGES;
+    store_record_encode_change(&change, value);
+    sample->len = store_record_change_len(&change);
+}
+
+static void make_listed(int number, struct sample *sample)
+{
+    struct store_listed listed = {
+        .scope = test_scope(1234567),
+        .serial = test_serial(1234567),
+        .status = { .state = STORE_STATE_REVOKED,
+                    .reason = 1,
+                    .revoked_s = 1700000000,
+                    .has_invalidity = true,
+                    .invalidity_s = 1600000000,
+                    .not_after_s = -5,
+                    .sequence = 77 },
+    };
+
+    if (number == SAMPLE_HELD) {
+        listed.status.state = STORE_STATE_HELD;
+        listed.status.reason = 6;
+        listed.status.has_invalidity = false;
+        listed.status.invalidity_s = 0;
+    } else if (number == SAMPLE_RETIRED) {
+        listed.status.reason = 0;
+    }
+    sample->table = number == SAMPLE_RETIRED ? STORE_TABLE_RETIRED : STORE_TABLE_REVOKED;
+    sample->key_len = STORE_SERIAL_KEY_LEN;
+    store_record_serial_key(&listed.scope, &listed.serial, sample->key);
+    check_ok(store_record_encode_listed(sample->table, &listed, value, &sample->len));
+}
+
+static void make_of_scope(int number, struct sample *sample)
+{
+    const struct store_scope scope = { test_digest('i', 1), 0x01020304 };
+    const struct store_crl full = { 9, 0, -1, 2, 3, 4, 5, { 6 } };
+    const struct store_crl delta = { 10, 9, -1, 2, 3, 4, 5, { 7 } };
+    const struct store_scope_info info = { 1, 50, 11, full, delta };
+    const struct store_status_row row = { 78, test_serial(1234567), STORE_STATE_REVOKED,
+                                          STORE_STATE_HELD, 99 };
+
+    sample->key_len = STORE_NUMBER_KEY_LEN;
+    if (number == SAMPLE_SCOPE) {
+        sample->table = STORE_TABLE_SCOPES;
+        sample->key_len = STORE_SCOPE_KEY_LEN;
+        store_record_scope_key(&scope, sample->key);
+        store_record_encode_scope(&scope, &info, value);
+        sample->len = STORE_SCOPE_LEN;
+    } else if (number == SAMPLE_CRL) {
+        sample->table = STORE_TABLE_CRLS;
+        store_record_number_key(&scope, 10, sample->key);
+        store_record_encode_crl(&scope, &delta, value);
+        sample->len = STORE_CRL_LEN;
+    } else {
+        sample->table = STORE_TABLE_STATUS;
+        store_record_number_key(&scope, 78, sample->key);
+        store_record_encode_status(&scope, &row, value);
+        sample->len = STORE_STATUS_ROW_LEN;
+    }
+}
+
+static void make_line(struct sample *sample)
+{
+    struct store_line line = { .count = 3 };
+
+    for (size_t i = 0; i < line.count; i++)
+        line.members[i] =
+            (struct store_member){ test_serial(1000 + i), (enum store_operation)(i + 1),
+                                   (enum store_delivery)i, (uint8_t)(4 * i) };
+    sample->table = STORE_TABLE_LINEAGES;
+    sample->key_len = STORE_LINE_KEY_LEN;
+    store_record_sequence_key(test_locator(1000), sample->key);
+    store_record_encode_line(&line, value);
+    sample->len = store_record_line_len(&line);
+}
+
+static void make_audit(int number, struct sample *sample)
+{
+    struct ca_serial serial = test_serial(1234567);
+    struct store_audit audit = test_audit(&serial, 99);
+    uint8_t chain[STORE_CHAIN_LEN] = { 42 };
+
+    if (number == SAMPLE_AUDIT_EMPTY)
+        audit = (struct store_audit){ .kind = STORE_AUDIT_STARTED };
+    sample->table = STORE_TABLE_AUDIT;
+    sample->key_len = STORE_SEQUENCE_LEN;
+    store_record_sequence_key(77, sample->key);
+    store_record_encode_audit(77, &audit, chain, value);
+    sample->len = store_record_audit_len(&audit);
+}
+
+static void make_issued(int number, struct sample *sample)
+{
+    struct ca_serial serial = test_serial(1234567);
+    struct store_certificate certificate = test_certificate(1234567, der);
+    struct store_intent intent = test_intent(1234567);
+
+    sample->key_len = CA_SERIAL_LEN;
+    memcpy(sample->key, serial.bytes, CA_SERIAL_LEN);
+    certificate.predecessor = intent.predecessor = 12;
+    certificate.lineage = intent.lineage = 11;
+    certificate.delivery = STORE_DELIVERY_WAITING;
+    certificate.fate_reason = 4;
+    sample->table = number == SAMPLE_INTENT ? STORE_TABLE_INTENTS : STORE_TABLE_CERTIFICATES;
+    if (number == SAMPLE_INTENT) {
+        store_record_encode_intent(&intent, value);
+        sample->len = STORE_INTENT_LEN;
+    } else {
+        store_record_encode_certificate(&certificate, value);
+        sample->len = store_record_certificate_len(&certificate);
+    }
+}
 
 /* A record of every kind, into value. */
 static struct sample make_sample(int number)
 {
-    static const enum store_table tables[SAMPLES] = {
-        STORE_TABLE_CERTIFICATES, STORE_TABLE_INTENTS, STORE_TABLE_CHANGES,
-        STORE_TABLE_CHANGES,      STORE_TABLE_AUDIT,   STORE_TABLE_AUDIT,
-    };
-    struct sample sample = { .table = tables[number], .key_len = CA_SERIAL_LEN };
-    struct ca_serial serial = test_serial(1234567);
-    struct store_certificate certificate = test_certificate(1234567, der);
-    struct store_intent intent = test_intent(1234567);
-    struct store_change_record change = {
-        .change = { 77, 88, serial, STORE_STATE_NONE, STORE_STATE_VALID },
-        .is_added = number == 2,
-        .digests = { { { 0 } } },
-    };
-    struct store_audit audit = test_audit(&serial, 99);
-    uint8_t chain[STORE_CHAIN_LEN] = { 42 };
+    struct sample sample = { .len = 0 };
 
-    memcpy(sample.key, serial.bytes, CA_SERIAL_LEN);
-    if (number == 0) {
-        store_record_encode_certificate(&certificate, value);
-        sample.len = store_record_certificate_len(&certificate);
-        return sample;
-    }
-    if (number == 1) {
-        store_record_encode_intent(&intent, value);
-        sample.len = STORE_INTENT_LEN;
-        return sample;
-    }
-    sample.key_len = STORE_SEQUENCE_LEN;
-    store_record_sequence_key(77, sample.key);
-    if (number <= 3) {
-        if (change.is_added)
-            change.digests[1] = test_digest('x', 1);
-        store_record_encode_change(&change, value);
-        sample.len = store_record_change_len(&change);
-        return sample;
-    }
-    if (number == 5)
-        audit = (struct store_audit){ .kind = STORE_AUDIT_STARTED };
-    store_record_encode_audit(77, &audit, chain, value);
-    sample.len = store_record_audit_len(&audit);
+    if (number <= SAMPLE_INTENT)
+        make_issued(number, &sample);
+    else if (number <= SAMPLE_DELIVERY)
+        make_change(number, &sample);
+    else if (number <= SAMPLE_RETIRED)
+        make_listed(number, &sample);
+    else if (number == SAMPLE_LINE)
+        make_line(&sample);
+    else if (number <= SAMPLE_STATUS)
+        make_of_scope(number, &sample);
+    else
+        make_audit(number, &sample);
     return sample;
 }
 
@@ -162,7 +328,7 @@ Test(record, a_record_of_another_table_is_refused)
 {
     struct ca_bytes got;
 
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < SAMPLE_AUDIT; i++) {
         struct sample sample = make_sample(i);
         for (int table = STORE_TABLE_CERTIFICATES; table < STORE_TABLE_COUNT; table++)
             if (table != (int)sample.table)
@@ -180,8 +346,38 @@ Test(record, a_sealed_record_of_wrong_contents_is_refused)
         size_t at;
         uint8_t octet;
     } cases[] = {
-        { 0, 0, 2 }, { 1, 0, 0 },  { 2, 0, 9 },  { 2, 1, 0 },  { 2, 1, 2 },
-        { 3, 1, 1 }, { 3, 28, 4 }, { 3, 29, 4 }, { 3, 10, 0 }, { 3, 10, 0x80 },
+        { SAMPLE_CERTIFICATE, 0, 2 },
+        { SAMPLE_CERTIFICATE, 1 + 96 + 32, STORE_OPERATION_COUNT },
+        { SAMPLE_CERTIFICATE, 1 + 96 + 33, STORE_DELIVERY_COUNT },
+        { SAMPLE_INTENT, 0, 0 },
+        { SAMPLE_ADDED, 0, 9 },
+        { SAMPLE_ADDED, 1, 0 },
+        { SAMPLE_ADDED, 1, STORE_CHANGE_STATUS },
+        { SAMPLE_STATUS_CHANGE, 1, STORE_CHANGE_DELIVERY },
+        { SAMPLE_STATUS_CHANGE, 1, STORE_CHANGE_DELIVERY + 1 },
+        { SAMPLE_STATUS_CHANGE, 28, 4 },
+        { SAMPLE_STATUS_CHANGE, 29, 4 },
+        { SAMPLE_STATUS_CHANGE, 10, 0 },
+        { SAMPLE_STATUS_CHANGE, 10, 0x80 },
+        { SAMPLE_DELIVERY, 1 + 1 + 8 + 18 + 3 + 32, STORE_DELIVERY_COUNT },
+        { SAMPLE_REVOKED, 0, 2 },
+        { SAMPLE_REVOKED, 17, 0x31 },             /* no SEQUENCE */
+        { SAMPLE_REVOKED, 17 + 4 + 17, 0x11 },    /* another serial number than the key's */
+        { SAMPLE_REVOKED, 17 + 4 + 18 + 2, 'x' }, /* no date */
+        { SAMPLE_SCOPE, 0, 2 },
+        { SAMPLE_SCOPE, 1 + 16, 8 }, /* the last number is below a list's */
+        { SAMPLE_CRL, 1, 11 },       /* another number than the key's */
+        { SAMPLE_CRL, 1 + 8, 10 },   /* builds on itself */
+        { SAMPLE_LINE, 1, 0 },
+        { SAMPLE_LINE, 1, 2 },
+        { SAMPLE_LINE, 1, STORE_LINE_MAX + 1 },
+        { SAMPLE_LINE, 2, 0x80 },
+        { SAMPLE_LINE, 2 + 1, 1 }, /* another locator than the key's */
+        { SAMPLE_LINE, 2 + 18, STORE_OPERATION_COUNT },
+        { SAMPLE_LINE, 2 + 19, STORE_DELIVERY_COUNT },
+        { SAMPLE_STATUS, 1, 0 },
+        { SAMPLE_STATUS, 19, 4 },
+        { SAMPLE_STATUS, 20, 4 },
     };
     struct ca_bytes got;
 
@@ -189,7 +385,10 @@ Test(record, a_sealed_record_of_wrong_contents_is_refused)
         struct sample sample = make_sample(cases[i].sample);
         struct ca_bytes key = ca_bytes_of(sample.key, sample.key_len);
         value[cases[i].at] = cases[i].octet;
-        store_record_seal(sample.table, key, value, sample.len);
+        if (sample.table == STORE_TABLE_REVOKED)
+            store_record_sum_listed(sample.table, key, value, sample.len);
+        else
+            store_record_seal(sample.table, key, value, sample.len);
         enum ca_err err = recode(sample.table, key, ca_bytes_of(value, sample.len), &got);
         cr_assert(err == CA_ERR_STORAGE_CORRUPT, "case %zu", i);
     }
@@ -234,4 +433,31 @@ Test(record, the_head_and_the_identity_are_kept_and_guarded)
     check_err(
         store_record_decode_identity(ca_bytes_of(value, STORE_IDENTITY_LEN - 1), &identity_found),
         CA_ERR_STORAGE_CORRUPT);
+}
+
+/* Entries that no list may have. */
+Test(record, a_status_that_no_entry_can_say_is_refused)
+{
+    static const struct {
+        enum store_state state;
+        uint8_t reason;
+        bool has_invalidity;
+        int64_t invalidity_s;
+    } cases[] = {
+        { STORE_STATE_HELD, 1, false, 0 },     { STORE_STATE_REVOKED, 6, false, 0 },
+        { STORE_STATE_REVOKED, 8, false, 0 },  { STORE_STATE_REVOKED, 7, false, 0 },
+        { STORE_STATE_REVOKED, 11, false, 0 }, { STORE_STATE_VALID, 1, false, 0 },
+        { STORE_STATE_REVOKED, 1, false, 5 },
+    };
+    size_t len;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct store_listed listed = { .serial = test_serial(1),
+                                       .status = { .state = cases[i].state,
+                                                   .reason = cases[i].reason,
+                                                   .has_invalidity = cases[i].has_invalidity,
+                                                   .invalidity_s = cases[i].invalidity_s } };
+        enum ca_err err = store_record_encode_listed(STORE_TABLE_REVOKED, &listed, value, &len);
+        cr_assert(err == CA_ERR_FIELD_FORMAT && len == 0, "case %zu", i);
+    }
 }

@@ -33,17 +33,6 @@ static uint64_t monotonic(void *arg)
 
 /* ---- CAs */
 
-static enum crypto_sig sig_for(enum crypto_key_type type)
-{
-    switch (type) {
-    case CRYPTO_KEY_P384: return CRYPTO_SIG_ECDSA_SHA384;
-    case CRYPTO_KEY_RSA: return CRYPTO_SIG_RSA_SHA256;
-    case CRYPTO_KEY_ED25519: return CRYPTO_SIG_ED25519;
-    case CRYPTO_KEY_SM2: return CRYPTO_SIG_SM2_SM3;
-    default: return CRYPTO_SIG_ECDSA_SHA256;
-    }
-}
-
 static struct ca_bytes keep(struct instance *instance, struct ca_bytes bytes)
 {
     struct ca_bytes copy = ca_arena_copy(instance->arena, bytes);
@@ -55,7 +44,7 @@ static struct ca_bytes keep(struct instance *instance, struct ca_bytes bytes)
 static struct ca_bytes sign_whole(struct instance *instance, const struct crypto_private_key *key,
                                   struct ca_bytes tbs)
 {
-    enum crypto_sig sig = sig_for(crypto_private_key_public(key)->type);
+    enum crypto_sig sig = crypto_sig_usual(crypto_private_key_public(key)->type);
     struct crypto_signature signature;
     uint8_t buffer[CA_CERTIFICATE_LEN_MAX];
     struct der_writer writer;
@@ -83,7 +72,7 @@ static void ca_make(struct instance *instance, size_t index, const char *name,
         .subject = &subject,
         .subject_count = 1,
         .key = crypto_private_key_public(key),
-        .sig = sig_for(type),
+        .sig = crypto_sig_usual(type),
         .not_before_s = now_s - 2 * CA_DAY_S,
         .not_after_s = now_s + YEARS_S,
         .path_len = -1,
@@ -101,7 +90,7 @@ static void ca_make(struct instance *instance, size_t index, const char *name,
         .key = keys_signer_public(ca->signer),
         .not_before_s = cert.not_before_s,
         .not_after_s = cert.not_after_s,
-        .sig = sig_for(type),
+        .sig = crypto_sig_usual(type),
         .crl_shard_count = 1,
     };
     x509_key_id(ca->issuer.key, ca->issuer.key_id);
@@ -140,6 +129,16 @@ static void profile_make(struct instance *instance)
     rules->validity = RULES_VALIDITY_CIVIL;
     rules->terms[0] = 12;
     rules->term_count = 1;
+    rules->life = (struct rules_life){
+        .allows_renew = true,
+        .allows_replace = true,
+        .allows_change = true,
+        .renew_after_days = 36500,
+        .renew_may_differ = { "O" },
+        .renew_may_differ_count = 1,
+        .reasons = RULES_REASONS_DEFAULT,
+        .allows_hold = true,
+    };
     check_ok(rules_profile_prepare(rules, instance->arena, &refusal));
 }
 
@@ -233,20 +232,37 @@ void instance_unmake(struct instance *instance)
 
 /* ---- asking */
 
-struct ca_bytes instance_csr(struct instance *instance, enum crypto_key_type type, const char *cn)
+struct ca_bytes instance_csr_of(struct instance *instance, const struct crypto_private_key *key,
+                                const char *cn)
 {
     struct x509_attribute subject = { x509_attribute_type_by_name("CN")->oid, DER_UTF8_STRING,
                                       ca_bytes_of_text(cn) };
-    struct crypto_private_key *key;
     uint8_t buffer[CA_CSR_LEN_MAX];
     struct der_writer writer;
 
-    check_ok(crypto_private_key_generate(type, 2048, &key));
     der_writer_init(&writer, buffer, sizeof(buffer));
     x509_csr_info_write(&writer, &subject, 1, crypto_private_key_public(key), NULL, 0);
-    struct ca_bytes csr = sign_whole(instance, key, der_writer_bytes(&writer));
+    return sign_whole(instance, key, der_writer_bytes(&writer));
+}
+
+struct ca_bytes instance_csr(struct instance *instance, enum crypto_key_type type, const char *cn)
+{
+    struct crypto_private_key *key;
+
+    check_ok(crypto_private_key_generate(type, 2048, &key));
+    struct ca_bytes csr = instance_csr_of(instance, key, cn);
     crypto_private_key_free(key);
     return csr;
+}
+
+struct ca_bytes instance_sign(struct instance *instance, const struct crypto_private_key *key,
+                              struct ca_bytes message)
+{
+    enum crypto_sig sig = crypto_sig_usual(crypto_private_key_public(key)->type);
+    struct crypto_signature signature;
+
+    check_ok(crypto_sign_many(instance->crypto, key, sig, &message, 1, &signature));
+    return keep(instance, ca_bytes_of(signature.bytes, signature.len));
 }
 
 void instance_item(Certmill__IssueItem *item, const char *request_id, struct ca_bytes csr)
@@ -255,6 +271,15 @@ void instance_item(Certmill__IssueItem *item, const char *request_id, struct ca_
     item->request_id = rpc_text(request_id);
     item->profile = rpc_text("test");
     item->csr = rpc_binary(csr);
+}
+
+void instance_act_item(Certmill__ActItem *item, const char *request_id, Certmill__Act act,
+                       struct ca_bytes serial)
+{
+    certmill__act_item__init(item);
+    item->request_id = rpc_text(request_id);
+    item->act = act;
+    item->serial = rpc_binary(serial);
 }
 
 struct asker *instance_ask_begin(struct instance *instance, const Certmill__Request *request)
@@ -314,4 +339,44 @@ Certmill__Answer *instance_issue(struct instance *instance, Certmill__IssueItem 
     request.method_case = CERTMILL__REQUEST__METHOD_ISSUE;
     request.issue = &issue;
     return instance_ask(instance, &request);
+}
+
+Certmill__Answer *instance_act(struct instance *instance, Certmill__ActItem **items, size_t count)
+{
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__ActRequest act = CERTMILL__ACT_REQUEST__INIT;
+
+    act.n_items = count;
+    act.items = items;
+    request.version = RPC_VERSION;
+    request.method_case = CERTMILL__REQUEST__METHOD_ACT;
+    request.act = &act;
+    return instance_ask(instance, &request);
+}
+
+Certmill__Answer *instance_get(struct instance *instance, struct ca_bytes serial)
+{
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__GetRequest get = CERTMILL__GET_REQUEST__INIT;
+    ProtobufCBinaryData wanted = rpc_binary(serial);
+
+    get.n_serials = 1;
+    get.serials = &wanted;
+    request.version = RPC_VERSION;
+    request.method_case = CERTMILL__REQUEST__METHOD_GET;
+    request.get = &get;
+    return instance_ask(instance, &request);
+}
+
+enum ca_err instance_check(struct instance *instance)
+{
+    struct store_damage damage;
+    struct store_view *view;
+    enum ca_err err;
+
+    check_ok(store_view_open(instance->store, &view));
+    if ((err = store_check(view, &damage)) != CA_OK)
+        fprintf(stderr, "store_check: %s %s %s\n", ca_err_name(err), damage.table, damage.key);
+    store_view_close(view);
+    return err;
 }

@@ -122,6 +122,22 @@ static inline struct rules_profile *profiles_enterprise_raw(struct ca_arena *are
     profile->validity = RULES_VALIDITY_CIVIL;
     profile->term_count = sizeof(months) / sizeof(months[0]);
     memcpy(profile->terms, months, sizeof(months));
+    profile->life = (struct rules_life){
+        .allows_renew = true,
+        .allows_replace = true,
+        .allows_change = true,
+        .renew_after_days = 365,
+        .total_months_max = 61,
+        .renew_key = RULES_OLD_KEY_MUST_NOT,
+        .replace_key = RULES_OLD_KEY_MUST_NOT,
+        .change_key = RULES_OLD_KEY_MUST_NOT,
+        .change_old = RULES_OLD_REVOKE_ACKNOWLEDGED,
+        .renew_may_differ = { "*" },
+        .renew_may_differ_count = 1,
+        .holder_name = "O",
+        .holder_code = "uscc",
+        .reasons = RULES_REASONS_DEFAULT,
+    };
     return profile;
 }
 
@@ -149,6 +165,15 @@ static inline struct rules_profile *profiles_tls_raw(struct ca_arena *arena)
     profile->validity = RULES_VALIDITY_DURATION;
     for (size_t i = 0; i < sizeof(days) / sizeof(days[0]); i++)
         profile->terms[profile->term_count++] = days[i] * 86400;
+    profile->life = (struct rules_life){
+        .allows_renew = true,
+        .renew_before_days = 30,
+        .renews_from_issue = true,
+        .replace_key = RULES_OLD_KEY_MUST_NOT,
+        .change_key = RULES_OLD_KEY_MUST_NOT,
+        .change_old = RULES_OLD_REVOKE_ACKNOWLEDGED,
+        .reasons = RULES_REASONS_DEFAULT,
+    };
     return profile;
 }
 

@@ -69,6 +69,8 @@ static inline struct store_intent test_intent(uint64_t n)
         .body = test_digest('b', n),
         .profile = test_digest('p', n % 3),
         .issuer = test_digest('i', n % 2),
+        .not_after_s = -(int64_t)n,
+        .crl_shard = (uint32_t)(n % 5),
     };
 
     memset(intent.tbs_digest, (int)(n & 0xff), sizeof(intent.tbs_digest));
@@ -93,7 +95,7 @@ static inline struct store_certificate test_certificate_of(uint64_t n, uint64_t 
         .key = test_digest('k', key),
         .not_before_s = (int64_t)n,
         .not_after_s = -(int64_t)n,
-        .predecessor = n / 2,
+        .operation = (enum store_operation)(n % STORE_OPERATION_COUNT),
         .crl_shard = (uint32_t)(n % 5),
         .der = ca_bytes_of(der, len),
     };
@@ -115,6 +117,52 @@ static inline struct store_audit test_audit(const struct ca_serial *serial, uint
         .request = test_digest('r', n),
         .body = test_digest('b', n),
     };
+}
+
+/* Where certificate number n is listed once it is revoked. */
+static inline struct store_scope test_scope(uint64_t n)
+{
+    return (struct store_scope){ test_digest('i', n % 2), (uint32_t)(n % 5) };
+}
+
+/* Certificate number n comes into a state, by request number `request` at microsecond `time_us`. */
+static inline struct store_status_change test_status_change(uint64_t n, enum store_state from,
+                                                            enum store_state to, uint64_t request)
+{
+    return (struct store_status_change){
+        .serial = test_serial(n),
+        .scope = test_scope(n),
+        .request = test_digest('q', request),
+        .body = test_digest('b', request),
+        .old_state = from,
+        .status = { .state = to,
+                    .reason = to == STORE_STATE_HELD ? 6 : 1,
+                    .revoked_s = 1000000 + (int64_t)request,
+                    .not_after_s = -(int64_t)n },
+    };
+}
+
+static inline struct store_audit test_status_audit(const struct store_status_change *change,
+                                                   uint64_t time_us)
+{
+    return (struct store_audit){
+        .kind = STORE_AUDIT_REVOKED,
+        .time_us = time_us,
+        .actor = CA_BYTES("uid:1000"),
+        .object = ca_serial_bytes(&change->serial),
+        .request = change->request,
+        .body = change->body,
+    };
+}
+
+static inline enum ca_err test_put_status(struct store_batch *batch, uint64_t n,
+                                          enum store_state from, enum store_state to,
+                                          uint64_t request, uint64_t time_us)
+{
+    struct store_status_change change = test_status_change(n, from, to, request);
+    struct store_audit audit = test_status_audit(&change, time_us);
+
+    return store_put_status(batch, &change, &audit);
 }
 
 static inline enum ca_err test_put_certificate(struct store_batch *batch, uint64_t n)
@@ -169,6 +217,8 @@ static inline bool test_is_certificate_of(const struct store_certificate *found,
            test_is_digest(&found->identity, &want.identity) &&
            test_is_digest(&found->key, &want.key) && found->not_before_s == want.not_before_s &&
            found->not_after_s == want.not_after_s && found->predecessor == want.predecessor &&
+           found->lineage == want.lineage && found->operation == want.operation &&
+           found->delivery == want.delivery && found->fate_reason == want.fate_reason &&
            found->crl_shard == want.crl_shard && ca_bytes_equal(found->der, want.der);
 }
 

@@ -245,3 +245,85 @@ Test(config, a_profile_is_identified_by_what_it_says_not_by_how_it_is_written)
     profile_id(MINIMAL " key_usage_critical = false;", other);
     cr_assert(!ca_bytes_equal(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one))));
 }
+
+Test(config, what_becomes_of_certificates_belongs_to_the_identity_of_a_profile)
+{
+    static const char *const others[] = {
+        MINIMAL " life = { renew = { allowed = true; }; };",
+        MINIMAL " life = { renew = { after_days = 1; }; };",
+        MINIMAL " life = { renew = { may_differ = [ \"CN\" ]; }; };",
+        MINIMAL " life = { revoke = { reasons = [ \"superseded\" ]; }; };",
+        MINIMAL " life = { revoke = { hold = true; }; };",
+        MINIMAL " life = { acknowledge = true; };",
+    };
+    enum { COUNT = sizeof(others) / sizeof(others[0]) };
+    uint8_t ids[COUNT + 1][RULES_PROFILE_ID_LEN], same[RULES_PROFILE_ID_LEN];
+
+    profile_id(MINIMAL, ids[COUNT]);
+    profile_id(MINIMAL " life = { renew = { key = \"must_not\"; }; acknowledge = false; };", same);
+    check_bytes(ca_bytes_of(same, sizeof(same)), ca_bytes_of(ids[COUNT], sizeof(ids[COUNT])));
+    for (size_t i = 0; i < COUNT; i++) {
+        profile_id(others[i], ids[i]);
+        for (size_t k = 0; k < i; k++)
+            cr_assert(memcmp(ids[k], ids[i], RULES_PROFILE_ID_LEN) != 0, "%s", others[i]);
+        cr_assert(memcmp(ids[COUNT], ids[i], RULES_PROFILE_ID_LEN) != 0, "%s", others[i]);
+    }
+}
+
+static void parse_life(const char *text, struct rules_life *life_out)
+{
+    struct config_pattern *patterns = NULL;
+    struct rules_profile profile;
+    struct config_source source = { "profile", ca_bytes_of_text(text), arena, stderr };
+
+    check_ok(config_profile_parse(&source, &profile, &patterns));
+    config_patterns_free(patterns);
+    *life_out = profile.life;
+}
+
+Test(config, a_profile_that_says_nothing_of_life_only_lets_certificates_be_revoked)
+{
+    struct rules_life life;
+
+    parse_life(MINIMAL, &life);
+    cr_assert(!life.allows_renew && !life.allows_replace && !life.allows_change);
+    cr_assert(!life.allows_hold && !life.wants_acknowledgement && !life.wants_old_key_signature);
+    cr_assert_eq(life.reasons, RULES_REASONS_DEFAULT);
+    cr_assert_eq(life.renew_key, RULES_OLD_KEY_MUST_NOT);
+    cr_assert_eq(life.renew_old, RULES_OLD_KEEP);
+    cr_assert_eq(life.change_old, RULES_OLD_REVOKE_ACKNOWLEDGED);
+    cr_assert_null(life.holder_name);
+}
+
+Test(config, every_setting_of_life_arrives)
+{
+    struct rules_life life;
+
+    parse_life("name = \"x\"; keys = ( { type = \"p256\"; } ); "
+               "attributes = ( { name = \"O\"; }, { name = \"CN\"; } ); "
+               "key_usage = [ \"digitalSignature\" ]; validity = { days = [ 1 ]; }; life = { "
+               "renew = { allowed = true; before_days = 1; after_days = 2; months_max = 3; "
+               "from = \"issue\"; key = \"must\"; old = \"revoke\"; "
+               "may_differ = [ \"CN\", \"alt_names\" ]; }; "
+               "replace = { allowed = true; key = \"may\"; }; "
+               "change = { allowed = true; key = \"may\"; old = \"keep\"; }; "
+               "holder = { name = \"O\"; code = \"CN\"; }; "
+               "revoke = { reasons = [ \"aACompromise\", \"keyCompromise\" ]; hold = true; }; "
+               "acknowledge = true; old_key_signature = true; };",
+               &life);
+    cr_assert(life.allows_renew && life.allows_replace && life.allows_change && life.allows_hold);
+    cr_assert(life.wants_acknowledgement && life.wants_old_key_signature && life.renews_from_issue);
+    cr_assert_eq(life.renew_before_days, 1);
+    cr_assert_eq(life.renew_after_days, 2);
+    cr_assert_eq(life.total_months_max, 3);
+    cr_assert_eq(life.renew_key, RULES_OLD_KEY_MUST);
+    cr_assert_eq(life.replace_key, RULES_OLD_KEY_MAY);
+    cr_assert_eq(life.change_key, RULES_OLD_KEY_MAY);
+    cr_assert_eq(life.renew_old, RULES_OLD_REVOKE);
+    cr_assert_eq(life.change_old, RULES_OLD_KEEP);
+    cr_assert_eq(life.renew_may_differ_count, 2);
+    cr_assert_str_eq(life.renew_may_differ[1], "alt_names");
+    cr_assert_str_eq(life.holder_name, "O");
+    cr_assert_str_eq(life.holder_code, "CN");
+    cr_assert_eq(life.reasons, 1U << 1 | 1U << 10);
+}

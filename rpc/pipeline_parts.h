@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pipeline_parts: what the files of the pipeline and their tests share: its state, its threads.
+ *
+ *   pipeline.c         calls, batches, the workers; opening and closing
+ *   pipeline_acts.c    calls that revoke and the like
+ *   pipeline_remote.c  CAs whose keys are in another device
+ *   pipeline_writer.c  the one thread that commits
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "rpc/pipeline.h"
+
+struct rpc_queue {
+    struct rpc_group *first, *last;
+};
+
+struct rpc_call_queue {
+    struct rpc_call *first, *last;
+};
+
+struct rpc_caller {
+    struct rpc_pipeline *pipeline;
+    struct rpc_caller *next; /* in the ring of those with waiting calls */
+    struct rpc_call *first, *last;
+    size_t items, act_items; /* in the engine */
+    bool is_waiting;         /* in the ring */
+    bool is_gone;            /* freed with its last call */
+    size_t calls;            /* in the engine */
+};
+
+/*
+ * A CA whose keys are in another device. Threads of its own wait for its signatures, so that a
+ * token that is slow or hangs takes no worker, and it holds only so many items, so that it takes
+ * no other CA's room.
+ */
+struct rpc_remote {
+    const struct rpc_ca *ca;
+    struct rpc_queue reserved;
+    pthread_cond_t work;
+    size_t items; /* in groups that have not ended */
+};
+
+/* What another thread wants written: its own memory, for as long as it waits. */
+struct rpc_write {
+    struct rpc_write *next;
+    enum ca_err (*put)(void *arg, struct store_batch *batch);
+    void *arg;
+    enum ca_err err; /* of put, then of the commit */
+    bool is_ended;
+};
+
+struct rpc_pipeline {
+    struct rpc_engine engine;
+    struct rpc_outlet outlet;
+    struct rpc_limits limits;
+    struct rpc_worker *workers; /* and behind them those of the remote threads */
+    size_t worker_count;        /* with those */
+    pthread_t *threads;
+    size_t thread_count; /* started: the writer, then the workers */
+    struct store_view *writer_view;
+
+    pthread_mutex_t lock;   /* guards everything below, and callers */
+    pthread_cond_t work;    /* for workers */
+    pthread_cond_t write;   /* for the writer */
+    pthread_cond_t idle;    /* for drain and close */
+    pthread_cond_t written; /* for writes */
+    struct rpc_caller *ring_first, *ring_last;
+    size_t items;         /* in the engine */
+    size_t waiting_items; /* of them in the callers' queues */
+    struct rpc_queue prepared, reserved, signed_, done;
+    size_t act_items; /* in the engine: they have room of their own */
+    struct rpc_call_queue acts, acts_prepared, acts_done;
+    struct rpc_write *write_first, *write_last;
+    size_t writes; /* begun and not yet ended */
+    struct rpc_remote remotes[RPC_CA_MAX];
+    size_t remote_count;
+    struct rpc_batch *spare;
+    size_t calls; /* taken and not yet answered */
+    size_t workers_idle;
+    bool is_draining, is_stopping;
+};
+
+/* What a thread is started with, and frees. */
+struct rpc_start {
+    struct rpc_pipeline *pipeline;
+    struct rpc_worker *worker;
+    struct rpc_remote *remote; /* whose threads these are; else NULL */
+};
+
+/* The lock is held. */
+void rpc_queue_push(struct rpc_queue *queue, struct rpc_group *group);
+struct rpc_group *rpc_queue_pop(struct rpc_queue *queue);
+
+bool rpc_group_is_open(const struct rpc_group *group);
+/* Signs, and hands on to the writer. */
+void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
+                       struct rpc_group *group);
+
+/* Refused (err) or filled in: sent, and its place free again. The lock is not held. */
+void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err);
+
+/* ---- pipeline_acts.c */
+
+/* BUSY, or it is waiting for a worker. The lock is held. */
+CA_MUST_CHECK enum ca_err rpc_acts_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
+                                        struct rpc_call *call);
+/* Does one piece of a worker's work; false: there is none. The lock is held, but not meanwhile. */
+bool rpc_acts_work(struct rpc_pipeline *pipeline, struct rpc_worker *worker);
+/* In the writer's transaction; then, once it is known what became of that. The lock is not held. */
+CA_MUST_CHECK enum ca_err rpc_acts_put(struct rpc_pipeline *pipeline,
+                                       const struct rpc_call_queue *acts,
+                                       struct store_batch *batch);
+void rpc_acts_committed(struct rpc_pipeline *pipeline, const struct rpc_call_queue *acts,
+                        enum ca_err err);
+/* Hands them to the workers. The lock is held. */
+void rpc_acts_done(struct rpc_pipeline *pipeline, struct rpc_call_queue *acts);
+
+/* ---- pipeline_remote.c */
+
+void rpc_remotes_find(struct rpc_pipeline *pipeline, const struct rpc_config *config);
+/* NULL: the workers sign. */
+struct rpc_remote *rpc_remote_find(struct rpc_pipeline *pipeline, const struct rpc_ca *ca);
+/* Can its CA sign, and is there room with it? What is refused left no trace. The lock is not held. */
+bool rpc_remote_admit(struct rpc_pipeline *pipeline, struct rpc_group *group);
+/* The group, admitted or not, has ended. */
+void rpc_remote_leave(struct rpc_pipeline *pipeline, const struct rpc_group *group);
+void *rpc_remote_run(void *start);
+
+/* ---- pipeline_writer.c */
+
+void *rpc_writer_run(void *pipeline);

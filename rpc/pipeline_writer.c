@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/log.h"
+#include "rpc/pipeline_parts.h"
+
+/* What goes into one commit. */
+struct content {
+    struct rpc_call_queue acts;
+    struct rpc_queue recorded; /* signed: their certificates */
+    struct rpc_write *writes;
+    struct rpc_queue prepared; /* their intents */
+};
+
+static bool ends_commit(enum ca_err err)
+{
+    return err == CA_ERR_STORAGE || err == CA_ERR_NOMEM;
+}
+
+/*
+ * Acts come first: what was revoked before a certificate is recorded or an intent made is seen by
+ * both. Writes see the certificates of this commit, and are seen by what is reserved.
+ */
+static enum ca_err fill_commit(struct rpc_pipeline *pipeline, struct store_batch *store_batch,
+                               const struct content *content)
+{
+    struct rpc_engine *engine = &pipeline->engine;
+    enum ca_err err = store_view_renew(pipeline->writer_view);
+
+    if (err == CA_OK)
+        err = rpc_acts_put(pipeline, &content->acts, store_batch);
+    for (struct rpc_group *group = content->recorded.first; group != NULL && err == CA_OK;
+         group = group->next)
+        err = rpc_issue_record(engine, store_batch, group);
+    for (struct rpc_write *write = content->writes; write != NULL && err == CA_OK;
+         write = write->next) {
+        write->err = write->put(write->arg, store_batch);
+        err = ends_commit(write->err) ? write->err : CA_OK;
+    }
+    for (struct rpc_group *group = content->prepared.first; group != NULL && err == CA_OK;
+         group = group->next)
+        err = rpc_issue_reserve(engine, store_batch, pipeline->writer_view, group);
+    store_view_rest(pipeline->writer_view);
+    return err;
+}
+
+/* One transaction: results of the groups that were signed, intents of those prepared since. */
+static enum ca_err commit_once(struct rpc_pipeline *pipeline, const struct content *content)
+{
+    struct rpc_engine *engine = &pipeline->engine;
+    struct store_batch *store_batch;
+    enum ca_err err = store_begin(engine->store, &store_batch);
+
+    if (err == CA_OK) {
+        err = fill_commit(pipeline, store_batch, content);
+        if (err == CA_OK)
+            err = store_commit(store_batch);
+        else
+            store_abort(store_batch);
+    }
+    if (err == CA_OK) {
+        atomic_fetch_add(&engine->commit, 1);
+        rpc_claims_tick(engine->claims);
+        rpc_count(&engine->counters.commits, 1);
+    } else if (!atomic_exchange(&engine->is_storage_latched, true)) {
+        log_error("storage failed, issuing stopped until restart", "code=%s", ca_err_name(err));
+    }
+    return err;
+}
+
+/* Lets those who wait for their writes go; the lock is held. */
+static void writes_end(struct rpc_pipeline *pipeline, struct rpc_write *writes, enum ca_err err)
+{
+    struct rpc_write *next;
+
+    if (writes == NULL)
+        return;
+    for (struct rpc_write *write = writes; write != NULL; write = next) {
+        next = write->next; /* its memory is its thread's again */
+        if (write->err == CA_OK)
+            write->err = err;
+        write->is_ended = true;
+    }
+    pthread_cond_broadcast(&pipeline->written);
+}
+
+/* Moves groups on; the lock is held. Those with nothing left open only need answers. */
+static void hand_to_answer(struct rpc_pipeline *pipeline, struct rpc_queue *from)
+{
+    struct rpc_group *group;
+
+    while ((group = rpc_queue_pop(from)) != NULL)
+        rpc_queue_push(&pipeline->done, group);
+}
+
+static void hand_to_sign(struct rpc_pipeline *pipeline, struct rpc_queue *from)
+{
+    struct rpc_group *group;
+
+    while ((group = rpc_queue_pop(from)) != NULL) {
+        struct rpc_remote *remote = rpc_remote_find(pipeline, group->ca);
+        if (!rpc_group_is_open(group)) {
+            rpc_queue_push(&pipeline->done, group);
+        } else if (remote == NULL) {
+            rpc_queue_push(&pipeline->reserved, group);
+        } else {
+            rpc_queue_push(&remote->reserved, group);
+            pthread_cond_signal(&remote->work);
+        }
+    }
+}
+
+static void write_once(struct rpc_pipeline *pipeline)
+{
+    struct content content = { pipeline->acts_prepared, pipeline->signed_, pipeline->write_first,
+                               pipeline->prepared };
+
+    pipeline->acts_prepared = (struct rpc_call_queue){ 0 };
+    pipeline->signed_ = pipeline->prepared = (struct rpc_queue){ 0 };
+    pipeline->write_first = pipeline->write_last = NULL;
+    pthread_mutex_unlock(&pipeline->lock);
+    enum ca_err err = commit_once(pipeline, &content);
+    rpc_acts_committed(pipeline, &content.acts, err);
+    for (struct rpc_group *group = content.recorded.first; group != NULL; group = group->next)
+        rpc_issue_recorded(&pipeline->engine, group, err);
+    for (struct rpc_group *group = content.prepared.first; group != NULL; group = group->next)
+        rpc_issue_reserved(&pipeline->engine, group, err);
+    pthread_mutex_lock(&pipeline->lock);
+    writes_end(pipeline, content.writes, err);
+    rpc_acts_done(pipeline, &content.acts);
+    hand_to_answer(pipeline, &content.recorded);
+    hand_to_sign(pipeline, &content.prepared);
+    pthread_cond_broadcast(&pipeline->work);
+}
+
+static bool has_something_to_write(const struct rpc_pipeline *pipeline)
+{
+    return pipeline->signed_.first != NULL || pipeline->prepared.first != NULL ||
+           pipeline->write_first != NULL || pipeline->acts_prepared.first != NULL;
+}
+
+void *rpc_writer_run(void *arg)
+{
+    struct rpc_pipeline *pipeline = arg;
+
+    pthread_mutex_lock(&pipeline->lock);
+    for (;;) {
+        if (has_something_to_write(pipeline))
+            write_once(pipeline);
+        else if (pipeline->is_stopping)
+            break;
+        else
+            pthread_cond_wait(&pipeline->write, &pipeline->lock);
+    }
+    pthread_mutex_unlock(&pipeline->lock);
+    return NULL;
+}
+
+/* ---- writes of other threads */
+
+enum ca_err rpc_pipeline_write(struct rpc_pipeline *pipeline,
+                               enum ca_err (*put)(void *arg, struct store_batch *batch), void *arg)
+{
+    struct rpc_write write = { .put = put, .arg = arg };
+
+    pthread_mutex_lock(&pipeline->lock);
+    if (pipeline->is_stopping) {
+        write.err = CA_ERR_STOPPING;
+    } else if (atomic_load(&pipeline->engine.is_storage_latched)) {
+        write.err = CA_ERR_STORAGE;
+    } else {
+        pipeline->writes++;
+        if (pipeline->write_last == NULL)
+            pipeline->write_first = &write;
+        else
+            pipeline->write_last->next = &write;
+        pipeline->write_last = &write;
+        pthread_cond_signal(&pipeline->write);
+        while (!write.is_ended)
+            pthread_cond_wait(&pipeline->written, &pipeline->lock);
+        if (--pipeline->writes == 0)
+            pthread_cond_broadcast(&pipeline->idle);
+    }
+    pthread_mutex_unlock(&pipeline->lock);
+    return write.err;
+}
