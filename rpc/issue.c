@@ -118,8 +118,10 @@ struct rpc_group *rpc_issue_groups(struct rpc_batch *batch)
 void rpc_issue_refuse(struct rpc_group *group, enum ca_err err)
 {
     for (size_t i = 0; i < group->count; i++) {
-        if (!group->items[i]->is_closed)
-            rpc_issue_close(group->items[i], err);
+        struct rpc_issue *item = group->items[i];
+        /* What has an intent may have a signature somewhere: nobody says it was not issued. */
+        if (!item->is_closed)
+            rpc_issue_close(item, item->is_resumed ? CA_ERR_UNKNOWN : err);
     }
 }
 
@@ -315,11 +317,16 @@ static void item_assemble(struct rpc_issue *item, enum crypto_sig sig,
     assert(item->record.der.data != NULL);
 }
 
-/* The bytes signed are those the intent told of: memory is not trusted over the time of a flush. */
+/*
+ * The bytes signed are those the intent told of: memory is not trusted over the time of a flush. A
+ * signer that asks for tickets looks for itself.
+ */
 static bool tbs_is_intact(const struct rpc_issue *item)
 {
     uint8_t digest[CA_DIGEST_LEN];
 
+    if (item->ticket.kind != KEYS_TICKET_NONE)
+        return true;
     crypto_sha256(&item->tbs, 1, digest);
     return ca_bytes_equal(ca_bytes_of(digest, CA_DIGEST_LEN),
                           ca_bytes_of(item->tbs_digest, CA_DIGEST_LEN));

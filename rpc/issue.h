@@ -118,7 +118,7 @@ void rpc_issue_prepare(struct rpc_worker *worker, struct rpc_batch *batch);
  * arena is exhausted what is left is closed with BUSY.
  */
 struct rpc_group *rpc_issue_groups(struct rpc_batch *batch);
-/* Closes what is open, before anything of it was written. */
+/* Closes what is open, before anything of it was written; UNKNOWN where that was done earlier. */
 void rpc_issue_refuse(struct rpc_group *group, enum ca_err err);
 /* Closes the items it refuses. STORAGE, NOMEM: the store's batch is to be aborted. */
 CA_MUST_CHECK enum ca_err rpc_issue_reserve(struct rpc_engine *engine,

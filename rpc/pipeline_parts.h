@@ -126,7 +126,7 @@ void rpc_acts_done(struct rpc_pipeline *pipeline, struct rpc_call_queue *acts);
 void rpc_remotes_find(struct rpc_pipeline *pipeline, const struct rpc_config *config);
 /* NULL: the workers sign. */
 struct rpc_remote *rpc_remote_find(struct rpc_pipeline *pipeline, const struct rpc_ca *ca);
-/* Is there room with its CA? What is refused has left no trace yet. The lock is not held. */
+/* Can its CA sign, and is there room with it? The lock is not held. */
 bool rpc_remote_admit(struct rpc_pipeline *pipeline, struct rpc_group *group);
 /* The group, admitted or not, has ended. */
 void rpc_remote_leave(struct rpc_pipeline *pipeline, const struct rpc_group *group);

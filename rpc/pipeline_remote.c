@@ -29,17 +29,20 @@ struct rpc_remote *rpc_remote_find(struct rpc_pipeline *pipeline, const struct r
 bool rpc_remote_admit(struct rpc_pipeline *pipeline, struct rpc_group *group)
 {
     struct rpc_remote *remote = rpc_remote_find(pipeline, group->ca);
+    enum ca_err err = keys_signer_state(group->ca->signer);
 
-    if (remote == NULL)
-        return true;
-    size_t items_max = pipeline->limits.queue_items_max / (REMOTE_SHARE * pipeline->remote_count);
-    pthread_mutex_lock(&pipeline->lock);
-    bool is_admitted = remote->items == 0 || remote->items + group->count <= items_max;
-    remote->items += group->count; /* until it ends, however it does */
-    pthread_mutex_unlock(&pipeline->lock);
-    if (!is_admitted)
-        rpc_issue_refuse(group, CA_ERR_BUSY);
-    return is_admitted;
+    if (remote != NULL) {
+        size_t items_max =
+            pipeline->limits.queue_items_max / (REMOTE_SHARE * pipeline->remote_count);
+        pthread_mutex_lock(&pipeline->lock);
+        if (err == CA_OK && remote->items > 0 && remote->items + group->count > items_max)
+            err = CA_ERR_BUSY;
+        remote->items += group->count; /* until it ends, however it does */
+        pthread_mutex_unlock(&pipeline->lock);
+    }
+    if (err != CA_OK)
+        rpc_issue_refuse(group, err);
+    return err == CA_OK;
 }
 
 void rpc_remote_leave(struct rpc_pipeline *pipeline, const struct rpc_group *group)

@@ -616,6 +616,23 @@ static void counters_of_store(struct counter_list *list, struct store *store)
     counter_add(list, "store.bytes_free", info.bytes_free);
 }
 
+/* Signatures made by the signer process: never more than there were intents. */
+static void counters_of_signers(struct counter_list *list, const struct rpc_config *config)
+{
+    struct keys_signer_counts sum = { 0 };
+
+    for (size_t i = 0; i < config->ca_count; i++) {
+        struct keys_signer_counts counts;
+        keys_signer_count(config->cas[i].signer, &counts);
+        sum.signatures += counts.signatures;
+        sum.refused += counts.refused;
+        sum.repeated += counts.repeated;
+    }
+    counter_add(list, "signer.signatures", sum.signatures);
+    counter_add(list, "signer.refused", sum.refused);
+    counter_add(list, "signer.repeated", sum.repeated);
+}
+
 static bool read_stats(struct rpc_worker *worker, struct rpc_call *call)
 {
     Certmill__StatsAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
@@ -628,11 +645,21 @@ static bool read_stats(struct rpc_worker *worker, struct rpc_call *call)
     list.pointers = (Certmill__Counter **)pointers;
     counters_of_engine(&list, worker->engine);
     counters_of_store(&list, worker->engine->store);
+    counters_of_signers(&list, worker->engine->config);
     certmill__stats_answer__init(answer);
     answer->n_counters = list.count;
     answer->counters = list.pointers;
     call->answer.method_case = CERTMILL__ANSWER__METHOD_STATS;
     call->answer.stats = answer;
+    return true;
+}
+
+static bool signers_are_ready(const struct rpc_config *config)
+{
+    for (size_t i = 0; i < config->ca_count; i++) {
+        if (keys_signer_state(config->cas[i].signer) != CA_OK)
+            return false;
+    }
     return true;
 }
 
@@ -650,6 +677,8 @@ static size_t alarms_fill(struct rpc_engine *engine, char **alarms)
         alarms[count++] = rpc_text("CLOCK");
     if (atomic_load(&engine->counters.refused[CA_ERR_SIGNATURE_WRONG]) > 0)
         alarms[count++] = rpc_text("SIGNATURE_WRONG");
+    if (!signers_are_ready(engine->config))
+        alarms[count++] = rpc_text("SIGNER");
     return count;
 }
 

@@ -293,7 +293,7 @@ static enum ca_err lanes_start(struct signer *signer, const int *fds, struct lan
     pthread_t thread;
     enum ca_err err = CA_OK;
 
-    (void)mallopt(M_ARENA_MAX, (int)count);
+    (void)mallopt(M_ARENA_MAX, 1); /* others reserve more than may be locked */
     if (pthread_barrier_init(&signer->started, NULL, (unsigned)count) != 0 ||
         pthread_attr_init(&attributes) != 0 ||
         (!IS_SANITIZED && pthread_attr_setstacksize(&attributes, STACK_SIZE) != 0))
@@ -322,6 +322,14 @@ static enum ca_err unseal(struct signer *signer)
     return err;
 }
 
+/* Root may lock what it wants; others what their limit says. */
+static void raise_locked_memory(void)
+{
+    const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+
+    (void)setrlimit(RLIMIT_MEMLOCK, &all); /* lock_memory() tells whether it is enough */
+}
+
 /* Stacks and the heap too, where values of a signature pass; secrets that stay are locked anyway.
  */
 static bool lock_memory(void)
@@ -335,6 +343,7 @@ static enum ca_err start(struct signer *signer, const int *fds, struct lane **fi
     const struct rlimit nothing = { 0, 0 };
     enum ca_err err;
 
+    raise_locked_memory();
     if ((err = unseal(signer)) != CA_OK ||
         (err = keys_confine_rights(&signer->setup->user)) != CA_OK ||
         (err = lanes_start(signer, fds, first_out)) != CA_OK)

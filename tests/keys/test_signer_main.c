@@ -29,6 +29,7 @@ static int raw_signer(pid_t *pid_out)
     close(ends[1]);
     cr_assert(recv(ends[0], ready, sizeof(ready), MSG_WAITALL) == (ssize_t)sizeof(ready));
     cr_assert(ready[4] == 0 && ready[5] == CA_OK);
+    cr_assert(geteuid() != 0 || ready[7] == 1, "its memory is not locked");
     return ends[0];
 }
 

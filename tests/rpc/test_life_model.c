@@ -44,18 +44,15 @@ static uint64_t dice, start_us;
 static int step;
 static atomic_int sign_failures;
 
-enum ca_err __real_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures)
+enum ca_err __real_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures);
+enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures);
+enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures)
 {
     if (atomic_load(&sign_failures) == 0)
-        return __real_keys_sign_many(signer, crypto, sig, messages, count, signatures);
+        return __real_keys_sign(signer, crypto, order, signatures);
     atomic_fetch_sub(&sign_failures, 1);
     return CA_ERR_KEY_UNUSABLE;
 }

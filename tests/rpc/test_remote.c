@@ -204,9 +204,10 @@ Test(remote, a_flipped_bit_ends_the_use_of_the_key_and_of_no_other)
     softhsm_fail(&softhsm, 0, FAULTP11_C_Sign, FAULTP11_FLIP, 1);
     cr_assert(good(ask("root", 0), "UNKNOWN", "UNKNOWN", true) == 0);
     cr_assert(atomic_load(&softhsm.faults->rules[0].fired) == 1);
-    cr_assert(good(ask("root", 100), "UNKNOWN", "UNKNOWN", true) == 0);
+    cr_assert(good(ask("root", 0), "UNKNOWN", "UNKNOWN", true) == 0);
+    cr_assert(good(ask("root", 100), "KEY_UNUSABLE", "KEY_UNUSABLE", true) == 0);
     cr_assert(good(ask("second", 0), "none", "none", false) == ITEMS);
-    cr_assert(info().certificate_count == ITEMS);
+    cr_assert(info().certificate_count == ITEMS && info().intent_count == ITEMS);
 }
 
 /* ---- no signature without a record */

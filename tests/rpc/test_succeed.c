@@ -17,15 +17,12 @@ static atomic_int sign_failures, commit_failures;
 static bool is_committed_all_the_same;
 static void (*while_signing)(void); /* once, with a signature on its way */
 
-enum ca_err __real_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures)
+enum ca_err __real_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures);
+enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures);
+enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures)
 {
     void (*then)(void) = while_signing;
 
@@ -36,7 +33,7 @@ enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *cry
         atomic_fetch_sub(&sign_failures, 1);
         return CA_ERR_KEY_UNUSABLE;
     }
-    return __real_keys_sign_many(signer, crypto, sig, messages, count, signatures);
+    return __real_keys_sign(signer, crypto, order, signatures);
 }
 
 enum ca_err __real_store_commit(struct store_batch *batch);
