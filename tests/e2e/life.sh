@@ -196,6 +196,16 @@ openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out s4.key 2>/dev/
 openssl req -new -key s4.key -subj "/O=Example Ltd/CN=Example" -out s4.csr
 followed s4 renew s3 --old-key s3.key
 followed s5 change s4 --old-key s4.key
+check "acknowledged" act ack s5
+openssl genpkey -algorithm SM2 -out s6.key 2>/dev/null
+openssl req -new -key s6.key -sm3 -sigopt distid:1234567812345678 \
+    -subj "/O=Example Ltd/CN=Example" -out s6.csr
+followed s6 renew s5 --term 3 --old-key s5.key
+openssl genpkey -algorithm ED25519 -out s7.key 2>/dev/null
+openssl req -new -key s7.key -subj "/O=Example Ltd/CN=Example" -out s7.csr
+followed s7 renew s6 --term 3 --old-key s6.key
+denied OLD_KEY_SIG s8 renew s7 --term 3 --old-key s6.key
+followed s8 renew s7 --term 3 --old-key s7.key
 
 profile=strict
 key w1
@@ -277,6 +287,8 @@ refused "a reason that is not the profile's" 1 ': REASON: ' act revoke t1 --reas
 refused "a reason of holds" 1 ': REASON: ' act revoke t1 --reason certificateHold
 refused "an unknown certificate" 1 ': CERT_UNKNOWN: ' certmill revoke --dir i --reason superseded \
     010101010101010101010101010101010101
+cp i/ca/main.pem root.pem
+refused "the CA's own certificate" 1 ': CERT_UNKNOWN: ' act revoke root --reason superseded
 known t1 state valid
 
 # ---- what the feed says
