@@ -5,6 +5,9 @@
  *   bench_store fill DIR COUNT    makes DIR if it is missing, and certificates up to COUNT in it
  *   bench_store put DIR [COUNT]   puts COUNT more (1 000 000), 256 to a batch, and measures
  *   bench_store find DIR [COUNT]  COUNT look-ups (200 000) of every kind, in random order
+ *   bench_store revoke DIR [COUNT] COUNT durable revocations (20 000), 64 to a batch, in random
+ *                                 order, when a tenth of all that is in DIR is revoked before
+ *   bench_store scan DIR [COUNT]  reads a list of COUNT entries (1 000 000), which it makes first
  *
  * Look-ups are asked twice and measured the second time: with their pages in memory, since
  * reading those would measure the disk.
@@ -23,7 +26,7 @@
 
 #define START_US UINT64_C(1735689600000000) /* 2025-01-01 */
 
-enum { BATCH = 256, DER_LEN = 700, INSTANCE = 1, IN_TURN = 4096 };
+enum { BATCH = 256, ACTS = 64, DER_LEN = 700, INSTANCE = 1, IN_TURN = 4096 };
 
 static double now_s(void)
 {
@@ -102,6 +105,7 @@ static void put_intent(struct store_batch *batch, uint64_t n)
         .body = digest_of('b', n),
         .profile = digest_of('p', 1),
         .issuer = digest_of('i', 1),
+        .not_after_s = (int64_t)(START_US / 1000000) + 365 * 86400,
     };
 
     memcpy(intent.tbs_digest, intent.request.bytes, STORE_DIGEST_LEN);
@@ -228,6 +232,115 @@ static void measure_find_kind(struct store *store, enum kind kind, bool is_prese
            taken_s * 1e6 / (double)count);
 }
 
+static struct store_scope the_scope(void)
+{
+    return (struct store_scope){ digest_of('i', 1), 0 };
+}
+
+static void put_revoked(struct store_batch *batch, uint64_t n, uint64_t request)
+{
+    const struct store_status_change change = {
+        .serial = serial_of(n),
+        .scope = the_scope(),
+        .request = digest_of('q', request),
+        .body = digest_of('b', request),
+        .old_state = STORE_STATE_VALID,
+        .status = { .state = STORE_STATE_REVOKED,
+                    .reason = 1,
+                    .revoked_s = (int64_t)(START_US / 1000000 + 86400),
+                    .not_after_s = (int64_t)(START_US / 1000000) + 365 * 86400 },
+    };
+    const struct store_audit audit = {
+        .kind = STORE_AUDIT_REVOKED,
+        .time_us = START_US + n,
+        .actor = CA_BYTES("uid:1000"),
+        .object = ca_serial_bytes(&change.serial),
+        .request = change.request,
+        .body = change.body,
+    };
+
+    must(store_put_status(batch, &change, &audit), "put status");
+}
+
+static uint64_t revoked_count(struct store *store)
+{
+    struct store_scope scope = the_scope();
+    struct store_scope_info info;
+    struct store_view *view;
+
+    must(store_view_open(store, &view), "view");
+    must(store_find_scope(view, &scope, &info), "scope");
+    store_view_close(view);
+    return info.entry_count;
+}
+
+/* Revokes the from-th to the until-th of a random order of `total` certificates. */
+static void revoke_range(struct store *store, uint64_t from, uint64_t until, uint64_t total,
+                         uint64_t at_once)
+{
+    static const uint64_t step = 2654435761; /* a prime: every certificate has its turn */
+    struct store_batch *batch;
+
+    for (uint64_t start = from; start < until; start += at_once) {
+        must(store_begin(store, &batch), "begin");
+        for (uint64_t i = start; i < start + at_once && i < until; i++)
+            put_revoked(batch, i % total * step % total, i);
+        must(store_commit(batch), "commit");
+    }
+}
+
+static void measure_revoke(struct store *store, uint64_t count)
+{
+    uint64_t total = count_of(store), from = revoked_count(store);
+
+    if (from < total / 10) {
+        revoke_range(store, from, total / 10, total, 8 * BATCH);
+        from = total / 10;
+    }
+    if (from + count > total) {
+        fprintf(stderr, "bench_store: only %llu certificates\n", (unsigned long long)total);
+        exit(EXIT_FAILURE);
+    }
+    store_rest(store);
+    double start_s = now_s(), start_cpu_s = cpu_s();
+    revoke_range(store, from, from + count, total, ACTS);
+    double durable_s = now_s() - start_s;
+    store_rest(store);
+    printf("store.revoke.rate\t%.0f\tchanges/s\n", (double)count / durable_s);
+    printf("store.revoke.us\t%.2f\tus\n", (cpu_s() - start_cpu_s) * 1e6 / (double)count);
+}
+
+static uint64_t read_list(struct store *store)
+{
+    struct store_scope scope = the_scope();
+    struct store_entries *entries;
+    struct store_view *view;
+    struct ca_bytes chunk;
+    uint64_t count;
+
+    must(store_view_open(store, &view), "view");
+    must(store_entries_open(view, &scope, &entries), "entries");
+    do
+        must(store_entries_next(entries, &chunk), "next");
+    while (chunk.len > 0);
+    count = store_entries_count(entries);
+    store_entries_close(entries);
+    store_view_close(view);
+    return count;
+}
+
+static void measure_scan(struct store *store, uint64_t count)
+{
+    uint64_t from = revoked_count(store), total = count_of(store);
+
+    if (from < count)
+        revoke_range(store, from, count, total < count ? count : total, 8 * BATCH);
+    read_list(store); /* brings the pages into memory */
+    double start_cpu_s = cpu_s();
+    uint64_t read = read_list(store);
+    printf("crl.scan\t%.1f\tns\n", (cpu_s() - start_cpu_s) * 1e9 / (double)read);
+}
+
 static void show_memory(void)
 {
     char line[128];
@@ -259,7 +372,7 @@ int main(int argc, char **argv)
 
     if (argc < 3 || argc > 4 ||
         (argc == 4 && !ca_text_to_number(argv[3], 1, UINT64_C(1) << 40, &count))) {
-        fprintf(stderr, "usage: bench_store fill|put|find DIR [COUNT]\n");
+        fprintf(stderr, "usage: bench_store fill|put|find|revoke|scan DIR [COUNT]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -276,6 +389,10 @@ int main(int argc, char **argv)
         store_rest(store);
     } else if (strcmp(argv[1], "put") == 0) {
         measure_put(store, count == 0 ? 1000000 : count);
+    } else if (strcmp(argv[1], "revoke") == 0) {
+        measure_revoke(store, count == 0 ? 20000 : count);
+    } else if (strcmp(argv[1], "scan") == 0) {
+        measure_scan(store, count == 0 ? 1000000 : count);
     } else {
         store_rest(store);
         for (int kind = 0; kind < KIND_COUNT; kind++) {

@@ -329,20 +329,24 @@ static enum ca_err sign_items(struct rpc_worker *worker, const struct rpc_ca *ca
     return err;
 }
 
-void rpc_issue_sign(struct rpc_worker *worker, struct rpc_group *group)
+void rpc_issue_sign(struct rpc_worker *worker, struct rpc_group *groups)
 {
+    const struct rpc_ca *ca = groups->ca;
     struct rpc_issue *open[RPC_BATCH_MAX];
     size_t count = 0;
 
-    for (size_t i = 0; i < group->count; i++) {
-        if (!group->items[i]->is_closed)
-            open[count++] = group->items[i];
+    for (struct rpc_group *group = groups; group != NULL; group = group->next) {
+        assert(group->ca == ca && count + group->count <= RPC_BATCH_MAX);
+        for (size_t i = 0; i < group->count; i++) {
+            if (!group->items[i]->is_closed)
+                open[count++] = group->items[i];
+        }
     }
-    enum ca_err err = sign_items(worker, group->ca, open, count);
+    enum ca_err err = sign_items(worker, ca, open, count);
     if (err == CA_OK)
         return;
     rpc_count(&worker->engine->counters.refused[err], count);
-    log_error("signing failed", "ca=%s code=%s items=%zu", group->ca->issuer.name, ca_err_name(err),
+    log_error("signing failed", "ca=%s code=%s items=%zu", ca->issuer.name, ca_err_name(err),
               count);
     for (size_t i = 0; i < count; i++)
         item_orphan(worker->engine, open[i], CA_ERR_UNKNOWN);
@@ -365,6 +369,8 @@ static enum ca_err item_record(struct rpc_engine *engine, struct store_batch *st
 
     if (engine->has_revoked_intents)
         err = check_intent(store_batch, item);
+    if (err == CA_OK)
+        err = rpc_succeed_check_old(store_batch, item);
     if (err == CA_OK)
         err = store_put_certificate(store_batch, &item->record, &audit);
     if (err == CA_OK)

@@ -122,7 +122,8 @@ void rpc_issue_refuse(struct rpc_group *group, enum ca_err err);
 CA_MUST_CHECK enum ca_err rpc_issue_reserve(struct rpc_engine *engine,
                                             struct store_batch *store_batch,
                                             struct store_view *view, struct rpc_group *group);
-void rpc_issue_sign(struct rpc_worker *worker, struct rpc_group *group);
+/* A list of groups of one CA, with at most RPC_BATCH_MAX items together. */
+void rpc_issue_sign(struct rpc_worker *worker, struct rpc_group *groups);
 CA_MUST_CHECK enum ca_err rpc_issue_record(struct rpc_engine *engine,
                                            struct store_batch *store_batch,
                                            struct rpc_group *group);

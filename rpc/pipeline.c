@@ -40,6 +40,7 @@ struct rpc_group *rpc_queue_pop(struct rpc_queue *queue)
     queue->first = group->next;
     if (queue->first == NULL)
         queue->last = NULL;
+    group->next = NULL;
     return group;
 }
 
@@ -137,21 +138,21 @@ enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline, struct rpc_caller 
     return err;
 }
 
-/* A call that has left, as far as it is still to be known. */
-struct leaving {
-    struct rpc_caller *caller;
-    size_t weight;
-    bool is_act;
-};
-
-/* The call is answered: its memory, its place and its share of batches are free again. */
-static void call_end(struct rpc_pipeline *pipeline, const struct leaving *leaving)
+/* Before it is answered: whoever has the answer may ask again at once. */
+static void place_free(struct rpc_pipeline *pipeline, const struct rpc_call *call)
 {
-    struct rpc_caller *caller = leaving->caller;
+    struct rpc_caller *caller = call->caller;
 
     pthread_mutex_lock(&pipeline->lock);
-    *(leaving->is_act ? &caller->act_items : &caller->items) -= leaving->weight;
-    *(leaving->is_act ? &pipeline->act_items : &pipeline->items) -= leaving->weight;
+    *(call->is_act ? &caller->act_items : &caller->items) -= call->weight;
+    *(call->is_act ? &pipeline->act_items : &pipeline->items) -= call->weight;
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+/* The call is answered: its memory and its share of batches are free again. */
+static void call_end(struct rpc_pipeline *pipeline, struct rpc_caller *caller)
+{
+    pthread_mutex_lock(&pipeline->lock);
     bool is_last = --caller->calls == 0 && caller->is_gone;
     if (--pipeline->calls == 0)
         pthread_cond_broadcast(&pipeline->idle);
@@ -198,7 +199,7 @@ static struct rpc_batch *batch_take(struct rpc_pipeline *pipeline)
 
 void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err)
 {
-    const struct leaving leaving = { call->caller, call->weight, call->is_act };
+    struct rpc_caller *caller = call->caller;
     size_t count = call->item_count;
     struct rpc_batch *batches[RPC_ITEMS_MAX];
 
@@ -206,10 +207,11 @@ void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, e
         batches[i] = call->items[i]->batch;
     if (err != CA_OK)
         rpc_call_refuse(call, err);
+    place_free(pipeline, call);
     pipeline->outlet.answer(pipeline->outlet.arg, call); /* the call is gone */
     for (size_t i = 0; i < count; i++)
         batch_release(pipeline, batches[i]);
-    call_end(pipeline, &leaving);
+    call_end(pipeline, caller);
 }
 
 /* Tells an item's call that it has ended; the last one answers the call. */
@@ -306,10 +308,11 @@ static void hand_to_writer(struct rpc_pipeline *pipeline, struct rpc_queue *queu
     pthread_mutex_lock(&pipeline->lock);
     while (group != NULL) {
         struct rpc_group *next = group->next;
+        pipeline->pending_items += group->count;
         rpc_queue_push(queue, group);
         group = next;
     }
-    pthread_cond_signal(&pipeline->write);
+    rpc_writer_notify(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
@@ -323,14 +326,22 @@ static void group_end(struct rpc_pipeline *pipeline, struct rpc_group *group)
 }
 
 void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
-                       struct rpc_group *group)
+                       struct rpc_group *groups)
 {
-    rpc_issue_sign(worker, group);
-    group->next = NULL;
-    if (rpc_group_is_open(group))
-        hand_to_writer(pipeline, &pipeline->signed_, group);
-    else
-        group_end(pipeline, group);
+    struct rpc_group *next, *open = NULL;
+
+    rpc_issue_sign(worker, groups);
+    for (struct rpc_group *group = groups; group != NULL; group = next) {
+        next = group->next;
+        if (rpc_group_is_open(group)) {
+            group->next = open;
+            open = group;
+        } else {
+            group_end(pipeline, group);
+        }
+    }
+    if (open != NULL)
+        hand_to_writer(pipeline, &pipeline->signed_, open);
 }
 
 static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
@@ -365,34 +376,74 @@ static void read_call(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
     store_view_rest(worker->view);
 }
 
+/* Takes a batch of what callers wait for. The lock is held, and let go of. */
+static void take_calls(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
+                       struct rpc_batch *batch)
+{
+    struct rpc_call *call;
+
+    gather(pipeline, batch, share(pipeline), &call);
+    pthread_mutex_unlock(&pipeline->lock);
+    if (call != NULL) {
+        read_call(pipeline, worker, call);
+        batch_release(pipeline, batch);
+    } else {
+        prepare(pipeline, worker, batch);
+    }
+}
+
+/* The lanes of a vector cost the same full or empty. */
+static bool is_signed_in_lanes(const struct rpc_ca *ca)
+{
+    return ca->issuer.key->type == CRYPTO_KEY_P256 || ca->issuer.key->type == CRYPTO_KEY_SM2;
+}
+
+/* The next group to be signed, with others behind it that fit into the same lanes. */
+static struct rpc_group *take_reserved(struct rpc_pipeline *pipeline)
+{
+    struct rpc_queue *queue = &pipeline->reserved;
+    struct rpc_group *first = rpc_queue_pop(queue);
+
+    if (first == NULL || !is_signed_in_lanes(first->ca))
+        return first;
+    struct rpc_group *last = first;
+    size_t count = first->count;
+    while (queue->first != NULL && queue->first->ca == first->ca &&
+           count + queue->first->count <= TURN_ITEMS) {
+        count += queue->first->count;
+        last->next = rpc_queue_pop(queue);
+        last = last->next;
+    }
+    return first;
+}
+
 /* Takes one piece of work, what is nearest to its answer first, and does it. The lock is held. */
 static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
 {
     struct rpc_batch *batch;
     struct rpc_group *group;
-    struct rpc_call *call = NULL;
 
     if ((group = rpc_queue_pop(&pipeline->done)) != NULL) {
         pthread_mutex_unlock(&pipeline->lock);
         group_end(pipeline, group);
-    } else if (rpc_acts_work(pipeline, worker)) {
+        pthread_mutex_lock(&pipeline->lock);
         return true;
-    } else if ((group = rpc_queue_pop(&pipeline->reserved)) != NULL) {
+    }
+    if (rpc_acts_work(pipeline, worker))
+        return true;
+    if ((group = take_reserved(pipeline)) != NULL) {
+        pipeline->in_hand++;
         pthread_mutex_unlock(&pipeline->lock);
         rpc_pipeline_sign(pipeline, worker, group);
     } else if (pipeline->ring_first != NULL && (batch = batch_take(pipeline)) != NULL) {
-        gather(pipeline, batch, share(pipeline), &call);
-        pthread_mutex_unlock(&pipeline->lock);
-        if (call != NULL) {
-            read_call(pipeline, worker, call);
-            batch_release(pipeline, batch);
-        } else {
-            prepare(pipeline, worker, batch);
-        }
+        pipeline->in_hand++;
+        take_calls(pipeline, worker, batch);
     } else {
         return false;
     }
     pthread_mutex_lock(&pipeline->lock);
+    pipeline->in_hand--;
+    rpc_writer_notify(pipeline);
     return true;
 }
 
@@ -499,7 +550,7 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
         return CA_ERR_NOMEM;
     pthread_mutex_init(&pipeline->lock, NULL);
     pthread_cond_init(&pipeline->work, NULL);
-    pthread_cond_init(&pipeline->write, NULL);
+    rpc_writer_init(pipeline);
     pthread_cond_init(&pipeline->idle, NULL);
     pthread_cond_init(&pipeline->written, NULL);
     pipeline->outlet = *outlet;

@@ -4,7 +4,9 @@
  *
  *   offer → gather → prepare (worker) → reserve (writer) → sign (worker) → record (writer) → answer
  *
- * Batches form by themselves: while one commit flushes, what arrives waits and goes together.
+ * Batches form by themselves: while one commit flushes, what arrives waits and goes together. The
+ * writer lets what workers have in hand catch up, for about what a commit takes; with nothing in
+ * hand it never waits.
  * Commit k carries the certificates of one round of batches and the intents of the next.
  * Groups of a CA whose keys are in another device are signed by threads of that CA's own.
  * Knows nothing of transports: answers leave through a function given at open.

@@ -64,7 +64,7 @@ static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker, st
     }
     pthread_mutex_lock(&pipeline->lock);
     push(&pipeline->acts_prepared, call);
-    pthread_cond_signal(&pipeline->write);
+    pipeline->pending_items += call->weight;
     pthread_mutex_unlock(&pipeline->lock);
 }
 
@@ -75,12 +75,15 @@ bool rpc_acts_work(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
 
     if (call == NULL)
         return false;
+    pipeline->in_hand += done == NULL;
     pthread_mutex_unlock(&pipeline->lock);
     if (done != NULL)
         answer(pipeline, worker, call);
     else
         prepare(pipeline, worker, call);
     pthread_mutex_lock(&pipeline->lock);
+    pipeline->in_hand -= done == NULL;
+    rpc_writer_notify(pipeline);
     return true;
 }
 

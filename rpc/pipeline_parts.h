@@ -74,7 +74,10 @@ struct rpc_pipeline {
     size_t act_items; /* in the engine: they have room of their own */
     struct rpc_call_queue acts, acts_prepared, acts_done;
     struct rpc_write *write_first, *write_last;
-    size_t writes; /* begun and not yet ended */
+    size_t writes;        /* begun and not yet ended */
+    size_t in_hand;       /* batches, groups and acts that workers prepare or sign */
+    size_t pending_items; /* in prepared, signed_ and acts_prepared */
+    bool is_gathering;    /* the writer waits for what is in hand */
     struct rpc_remote remotes[RPC_CA_MAX];
     size_t remote_count;
     struct rpc_batch *spare;
@@ -95,9 +98,9 @@ void rpc_queue_push(struct rpc_queue *queue, struct rpc_group *group);
 struct rpc_group *rpc_queue_pop(struct rpc_queue *queue);
 
 bool rpc_group_is_open(const struct rpc_group *group);
-/* Signs, and hands on to the writer. */
+/* Signs a list of groups of one CA, and hands on to the writer. */
 void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
-                       struct rpc_group *group);
+                       struct rpc_group *groups);
 
 /* Refused (err) or filled in: sent, and its place free again. The lock is not held. */
 void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err);
@@ -130,5 +133,9 @@ void rpc_remote_leave(struct rpc_pipeline *pipeline, const struct rpc_group *gro
 void *rpc_remote_run(void *start);
 
 /* ---- pipeline_writer.c */
+
+void rpc_writer_init(struct rpc_pipeline *pipeline);
+/* What the writer waits for has changed: wakes it if it has cause. The lock is held. */
+void rpc_writer_notify(struct rpc_pipeline *pipeline);
 
 void *rpc_writer_run(void *pipeline);

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <time.h>
+
 #include "rpc/log.h"
 #include "rpc/pipeline_parts.h"
+
+enum { ITEMS_ENOUGH = 64 }; /* in a commit: more would not make each cheaper */
+static const uint64_t WAIT_NS_MAX = 200000, BACKLOG_WAIT_NS_MAX = 1000000;
 
 /* What goes into one commit. */
 struct content {
@@ -116,6 +121,7 @@ static void write_once(struct rpc_pipeline *pipeline)
     pipeline->acts_prepared = (struct rpc_call_queue){ 0 };
     pipeline->signed_ = pipeline->prepared = (struct rpc_queue){ 0 };
     pipeline->write_first = pipeline->write_last = NULL;
+    pipeline->pending_items = 0;
     pthread_mutex_unlock(&pipeline->lock);
     enum ca_err err = commit_once(pipeline, &content);
     rpc_acts_committed(pipeline, &content.acts, err);
@@ -131,24 +137,97 @@ static void write_once(struct rpc_pipeline *pipeline)
     pthread_cond_broadcast(&pipeline->work);
 }
 
+/* ---- when */
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 static bool has_something_to_write(const struct rpc_pipeline *pipeline)
 {
     return pipeline->signed_.first != NULL || pipeline->prepared.first != NULL ||
            pipeline->write_first != NULL || pipeline->acts_prepared.first != NULL;
 }
 
+/* Do workers have more to do than what they do now? */
+static bool has_backlog(const struct rpc_pipeline *pipeline)
+{
+    return pipeline->reserved.first != NULL || pipeline->ring_first != NULL ||
+           pipeline->acts.first != NULL;
+}
+
+/* Is more about to come, and would it be worth waiting for? */
+static bool has_cause_to_wait(const struct rpc_pipeline *pipeline)
+{
+    return pipeline->pending_items < ITEMS_ENOUGH &&
+           (pipeline->in_hand > 0 || has_backlog(pipeline));
+}
+
+void rpc_writer_notify(struct rpc_pipeline *pipeline)
+{
+    if (!pipeline->is_gathering || !has_cause_to_wait(pipeline))
+        pthread_cond_signal(&pipeline->write);
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * What is being prepared or signed now is on its way: a commit that begins just before it
+ * arrives lets it wait for the whole of that commit and makes two flushes of one. While workers
+ * have more to do than their hands can hold, a commit could only give them still more: then it
+ * may wait longer.
+ */
+static void wait_for_more(struct rpc_pipeline *pipeline, uint64_t commit_ns)
+{
+    uint64_t start_ns = now_ns();
+    uint64_t short_ns = start_ns + smaller(commit_ns / 2, WAIT_NS_MAX);
+    uint64_t long_ns = start_ns + smaller(2 * commit_ns, BACKLOG_WAIT_NS_MAX);
+
+    pipeline->is_gathering = true;
+    while (has_cause_to_wait(pipeline)) {
+        uint64_t until_ns = has_backlog(pipeline) ? long_ns : short_ns;
+        if (now_ns() >= until_ns)
+            break;
+        struct timespec until = { (time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000) };
+        pthread_cond_timedwait(&pipeline->write, &pipeline->lock, &until);
+    }
+    pipeline->is_gathering = false;
+}
+
+void rpc_writer_init(struct rpc_pipeline *pipeline)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pipeline->write, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 void *rpc_writer_run(void *arg)
 {
     struct rpc_pipeline *pipeline = arg;
+    uint64_t commit_ns = 0; /* what a commit takes, smoothed */
 
     pthread_mutex_lock(&pipeline->lock);
     for (;;) {
-        if (has_something_to_write(pipeline))
+        if (has_something_to_write(pipeline)) {
+            wait_for_more(pipeline, commit_ns);
+            uint64_t start_ns = now_ns();
             write_once(pipeline);
-        else if (pipeline->is_stopping)
+            commit_ns = (7 * commit_ns + (now_ns() - start_ns)) / 8;
+        } else if (pipeline->is_stopping) {
             break;
-        else
+        } else {
             pthread_cond_wait(&pipeline->write, &pipeline->lock);
+        }
     }
     pthread_mutex_unlock(&pipeline->lock);
     return NULL;
@@ -173,7 +252,7 @@ enum ca_err rpc_pipeline_write(struct rpc_pipeline *pipeline,
         else
             pipeline->write_last->next = &write;
         pipeline->write_last = &write;
-        pthread_cond_signal(&pipeline->write);
+        rpc_writer_notify(pipeline);
         while (!write.is_ended)
             pthread_cond_wait(&pipeline->written, &pipeline->lock);
         if (--pipeline->writes == 0)

@@ -23,12 +23,13 @@ struct rpc_target rpc_target_of_intent(const struct store_intent *record)
         .not_after_s = record->not_after_s,
         .lineage = record->lineage != 0 ? record->lineage : ca_serial_locator(&record->serial),
         .self = { .serial = record->serial },
+        .is_intent = true,
     };
 }
 
 /* ---- reading */
 
-static enum rules_state state_of(enum store_state state)
+enum rules_state rpc_rules_state(enum store_state state)
 {
     switch (state) {
     case STORE_STATE_REVOKED: return RULES_STATE_REVOKED;
@@ -64,7 +65,7 @@ enum ca_err rpc_target_standing(const struct rpc_source *source, const struct rp
         return CA_OK;
     if (err != CA_OK)
         return err;
-    standing_out->state = state_of(status.state);
+    standing_out->state = rpc_rules_state(status.state);
     standing_out->reason = (enum x509_crl_reason)status.reason;
     standing_out->revoked_s = status.revoked_s;
     standing_out->has_invalidity = status.has_invalidity;
@@ -140,12 +141,13 @@ enum ca_err rpc_target_put(struct store_batch *batch, const struct rpc_target *t
         .request = wish->request,
         .body = wish->body,
     };
+    bool was_nothing = target->is_intent && old_state == RULES_STATE_VALID;
     const struct store_status_change change = {
         .serial = target->serial,
         .scope = target->scope,
         .request = wish->request,
         .body = wish->body,
-        .old_state = rpc_store_state(old_state),
+        .old_state = was_nothing ? STORE_STATE_NONE : rpc_store_state(old_state),
         .status = {
             .state = rpc_store_state(standing->state),
             .reason = (uint8_t)standing->reason,

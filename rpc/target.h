@@ -18,6 +18,7 @@ struct rpc_target {
     int64_t not_after_s;
     uint64_t lineage;         /* locator of the first of its line */
     struct store_member self; /* as issued */
+    bool is_intent;
 };
 struct rpc_target rpc_target_of(const struct store_certificate *record);
 struct rpc_target rpc_target_of_intent(const struct store_intent *record);
@@ -46,6 +47,7 @@ const struct store_member *rpc_line_find(const struct store_line *line, uint64_t
 struct store_digest rpc_line_digest(uint64_t lineage);
 
 enum store_state rpc_store_state(enum rules_state state);
+enum rules_state rpc_rules_state(enum store_state state);
 
 /* Who wants it, when, and by which request. */
 struct rpc_wish {

@@ -214,6 +214,8 @@ static enum ca_err batch_check_intent(struct store_batch *batch,
                    digests_are_equal(&intent.body, &certificate->body) &&
                    digests_are_equal(&intent.profile, &certificate->profile) &&
                    digests_are_equal(&intent.issuer, &certificate->issuer) &&
+                   intent.not_after_s == certificate->not_after_s &&
+                   intent.crl_shard == certificate->crl_shard &&
                    intent.predecessor == certificate->predecessor &&
                    intent.lineage == certificate->lineage;
     return is_same ? CA_OK : CA_ERR_INTENT_CHANGED;

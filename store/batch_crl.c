@@ -96,7 +96,7 @@ enum ca_err store_put_crl(struct store_batch *batch, const struct store_scope *s
     uint8_t *value;
     enum ca_err err;
 
-    assert(crl->number > crl->base_number);
+    assert(crl->number > crl->base_number && crl->sequence <= batch->head.change_sequence);
     if (batch->is_failed)
         return CA_ERR_STORAGE;
     if ((err = store_batch_scope(batch, scope, &info)) != CA_OK)

@@ -10,46 +10,40 @@
 
 #include "ca/base/bytes.h"
 
-static inline uint64_t octets_load_le64(const uint8_t *bytes)
-{
-    uint64_t value = 0;
-
-    for (int i = 7; i >= 0; i--)
-        value = value << 8 | bytes[i];
-    return value;
-}
-
+/* Spelt out, since compilers make one load or store of that, and none of a loop. */
 static inline uint32_t octets_load_le32(const uint8_t *bytes)
 {
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
            (uint32_t)bytes[3] << 24;
 }
 
-static inline uint64_t octets_load_be64(const uint8_t *bytes)
+static inline uint64_t octets_load_le64(const uint8_t *bytes)
 {
-    uint64_t value = 0;
-
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | bytes[i];
-    return value;
+    return octets_load_le32(bytes) | (uint64_t)octets_load_le32(bytes + 4) << 32;
 }
 
-static inline void octets_store_le64(uint8_t *bytes, uint64_t value)
+static inline uint64_t octets_load_be64(const uint8_t *bytes)
 {
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)(value >> (8 * i));
+    return __builtin_bswap64(octets_load_le64(bytes));
 }
 
 static inline void octets_store_le32(uint8_t *bytes, uint32_t value)
 {
-    for (int i = 0; i < 4; i++)
-        bytes[i] = (uint8_t)(value >> (8 * i));
+    bytes[0] = (uint8_t)value;
+    bytes[1] = (uint8_t)(value >> 8);
+    bytes[2] = (uint8_t)(value >> 16);
+    bytes[3] = (uint8_t)(value >> 24);
+}
+
+static inline void octets_store_le64(uint8_t *bytes, uint64_t value)
+{
+    octets_store_le32(bytes, (uint32_t)value);
+    octets_store_le32(bytes + 4, (uint32_t)(value >> 32));
 }
 
 static inline void octets_store_be64(uint8_t *bytes, uint64_t value)
 {
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)(value >> (56 - 8 * i));
+    octets_store_le64(bytes, __builtin_bswap64(value));
 }
 
 struct octets_reader {

@@ -114,8 +114,7 @@ struct store_certificate {
     uint64_t lineage;     /* locator of the first of that line; 0: itself */
     enum store_operation operation;
     enum store_delivery delivery; /* at issue: WAITING, or DELIVERED when nobody acknowledges */
-    uint8_t
-        fate_reason; /* CRLReason for the predecessor once this is acknowledged; 0: it is kept */
+    uint8_t fate_reason; /* CRLReason for the predecessor when this is acknowledged; 0: kept */
     uint32_t crl_shard;
     struct ca_bytes der;
 };
@@ -158,7 +157,9 @@ CA_MUST_CHECK enum ca_err store_put_intent(struct store_batch *batch,
                                            const struct store_intent *intent);
 /*
  * Drops its intent, and writes change and audit records. The intent must be there (NOT_FOUND), and
- * be for the same request, body, profile and issuer (INTENT_CHANGED).
+ * say the same as the certificate wherever both say something (INTENT_CHANGED). A certificate with
+ * a predecessor joins its line: the predecessor must be the head (CERT_NOT_HEAD; NOT_FOUND for a
+ * lineage that is no certificate's), and the line short enough (TOO_MANY_ITEMS).
  */
 CA_MUST_CHECK enum ca_err store_put_certificate(struct store_batch *batch,
                                                 const struct store_certificate *certificate,
@@ -197,12 +198,17 @@ struct store_status_change {
 
 /*
  * Writes the CRL entry, the scope's totals, change and audit record. The caller has decided that
- * the change may be made, with what the two finds below tell of the batch as it stands.
+ * the change may be made, with what the two finds below tell of the batch as it stands. STATE when
+ * old_state is not what is so, FIELD_FORMAT for what no CRL entry says: a hold is certificateHold
+ * and nothing else is, removeFromCRL is no reason here. What has left the list stays off it.
  */
 CA_MUST_CHECK enum ca_err store_put_status(struct store_batch *batch,
                                            const struct store_status_change *change,
                                            const struct store_audit *audit);
-/* The line of a certificate, as below; DELIVERED or ABANDONED for a member that waited. */
+/*
+ * DELIVERED or ABANDONED for a member of a line that waited: NOT_FOUND when it is no member, STATE
+ * when it did not wait. lineage as in the certificate. Its change record has its state twice.
+ */
 CA_MUST_CHECK enum ca_err
 store_put_delivery(struct store_batch *batch, const struct ca_serial *serial, uint64_t lineage,
                    enum store_delivery delivery, const struct store_digest *request,
@@ -225,14 +231,16 @@ struct store_crl {
 CA_MUST_CHECK enum ca_err store_put_crl_number(struct store_batch *batch,
                                                const struct store_scope *scope,
                                                uint64_t *number_out);
-/* After the file is there. Its number must have been given out, and be above those recorded. */
+/* After the file is there. Its number must have been given out (NOT_FOUND), and be above those
+ * recorded (EXISTS). */
 CA_MUST_CHECK enum ca_err store_put_crl(struct store_batch *batch, const struct store_scope *scope,
                                         const struct store_crl *crl,
                                         const struct store_audit *audit);
 /*
  * Takes entries off the list that a complete CRL of this_update_s and sequence had, and whose
- * certificates had ended by then: at most count_max, from the serial number `from` on, which moves
- * on. Their status stays known. *is_done_out: there are no more.
+ * certificates had ended by then: at most count_max, from the serial number `from` on (zeros to
+ * start), which moves on. Looks at 64 times as many at most, so that a call is short. Their status
+ * stays known. *is_done_out: there are no more.
  */
 CA_MUST_CHECK enum ca_err store_put_pruned(struct store_batch *batch,
                                            const struct store_scope *scope, int64_t this_update_s,
@@ -286,7 +294,7 @@ CA_MUST_CHECK enum ca_err store_find_intents(struct store_view *view, uint64_t a
 
 /* ---- reading: status and lines */
 
-/* NOT_FOUND: neither revoked nor held. Also what has left the list. */
+/* NOT_FOUND: neither revoked nor held. What has left the list is found, too. */
 CA_MUST_CHECK enum ca_err store_find_status(struct store_view *view,
                                             const struct store_scope *scope,
                                             const struct ca_serial *serial,
@@ -310,7 +318,7 @@ struct store_line {
  */
 CA_MUST_CHECK enum ca_err store_find_line(struct store_view *view, uint64_t lineage,
                                           struct store_line *line_out);
-/* The last member that was not abandoned. */
+/* The last member that was not abandoned; the first when all were. */
 const struct store_member *store_line_head(const struct store_line *line);
 
 /* The same of a batch as it stands, for the writer's decisions. */
@@ -326,11 +334,11 @@ struct store_change {
     uint64_t sequence;
     uint64_t time_us;
     struct ca_serial serial;
-    enum store_state old_state, new_state;
-    uint8_t reason; /* CRLReason; 0 unless revoked or held */
+    enum store_state old_state, new_state; /* the same: its delivery changed */
+    uint8_t reason;                        /* CRLReason; 0 unless revoked or held */
 };
-/* The change that a request about status made, by digest of caller and request id, and the digest
- * of what was asked: so that it is answered the same again. */
+/* The change that a request about status made, the first of several, by digest of caller and
+ * request id, and the digest of what was asked: so that it is answered the same again. */
 CA_MUST_CHECK enum ca_err store_find_request_change(struct store_view *view,
                                                     const struct store_digest *request,
                                                     struct store_change *change_out,

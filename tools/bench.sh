@@ -178,8 +178,8 @@ add_ratios() {
             split("p256 ed25519 rsa2048 sm2", keys, " "); split("batch64 single", modes, " ")
             for (k in keys) for (m in modes) {
                 run = "issue." keys[k] "." modes[m]
-                divide(run ".efficiency", "issue." keys[k] ".primitives.us", run ".server_us")
-                divide(run ".efficiency_openssl", "issue." keys[k] ".openssl.us", run ".server_us")
+                divide(run ".efficiency", "issue." keys[k] ".openssl.us", run ".server_us")
+                divide(run ".efficiency_own", "issue." keys[k] ".primitives.us", run ".server_us")
             }
             divide("issue.p256.batch64.of_naive", "issue.p256.batch64.server_us", "issue.p256.naive.us")
             divide("issue.p256.single8.p50_of_commit", "issue.p256.single8.p50_ms", "commit.bare.ms")
@@ -263,6 +263,8 @@ bench_store() {
     "$bin/bench_store" put "$work/store" | grep -F .put. | emit
     "$bin/bench_store" find "$work/store" >/dev/null # brings the files into memory
     "$bin/bench_store" find "$work/store" | grep -F .find. | emit
+    "$bin/bench_store" revoke "$work/store" | grep -F .revoke. | emit
+    "$bin/bench_store" scan "$work/store" | grep -F crl.scan | emit
     rm -rf "$work/store"
 }
 

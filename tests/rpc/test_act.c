@@ -2,55 +2,13 @@
 #include "rpc/act.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "tests/support/check.h"
+#include "tests/support/faults.h"
 #include "tests/support/life.h"
 
 static struct instance instance;
-
-/* The linker sends these here (--wrap), so that they can be made to fail. */
-static atomic_int sign_failures, commit_failures;
-static bool is_committed_all_the_same;
-
-enum ca_err __real_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-/* While a signature is on its way. */
-static void (*while_signing)(void);
-
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures)
-{
-    void (*then)(void) = while_signing;
-
-    while_signing = NULL;
-    if (then != NULL)
-        then();
-    if (atomic_load(&sign_failures) > 0) {
-        atomic_fetch_sub(&sign_failures, 1);
-        return CA_ERR_KEY_UNUSABLE;
-    }
-    return __real_keys_sign_many(signer, crypto, sig, messages, count, signatures);
-}
-
-enum ca_err __real_store_commit(struct store_batch *batch);
-enum ca_err __wrap_store_commit(struct store_batch *batch);
-enum ca_err __wrap_store_commit(struct store_batch *batch)
-{
-    if (atomic_load(&commit_failures) == 0)
-        return __real_store_commit(batch);
-    atomic_fetch_sub(&commit_failures, 1);
-    if (is_committed_all_the_same)
-        return __real_store_commit(batch) == CA_OK ? CA_ERR_STORAGE : CA_ERR_INTERNAL;
-    store_abort(batch);
-    return CA_ERR_STORAGE;
-}
 
 static void start(void)
 {
@@ -110,7 +68,7 @@ static struct ca_serial orphan(const char *id, struct ca_bytes csr)
     struct store_intent intents[8];
     size_t count;
 
-    atomic_store(&sign_failures, 1);
+    atomic_store(&fault_signatures, 1);
     instance_item(&item, id, csr);
     cr_assert_str_eq(life_ask(&instance, &item).code, "UNKNOWN");
     check_ok(store_view_open(instance.store, &view));
@@ -340,10 +298,10 @@ Test(act, revoking_goes_on_while_keys_are_unusable)
 {
     struct ca_serial serial = issue(ID, "alice");
 
-    atomic_store(&sign_failures, 1000);
+    atomic_store(&fault_signatures, 1000);
     cr_assert_str_eq(life_new(&instance, "request-0000000002", "bob").code, "UNKNOWN");
     check_act(ACT_ID, REVOKE, &serial, 1, "OK");
-    atomic_store(&sign_failures, 0);
+    atomic_store(&fault_signatures, 0);
 }
 
 Test(act, revoking_goes_on_while_the_disk_is_full)
@@ -369,14 +327,14 @@ static void revoke_while_busy(void)
 
 Test(act, revoking_goes_on_while_the_queues_are_full)
 {
+    revoked_while_busy = issue(ID, "alice");
     instance_stop(&instance);
     instance.config.limits.queue_items_max = 1;
     instance_start(&instance);
-    revoked_while_busy = issue(ID, "alice");
 
-    while_signing = revoke_while_busy; /* the only place in the queue is that item's */
+    fault_while_signing = revoke_while_busy; /* the only place in the queue is that item's */
     issue("request-0000000002", "bob");
-    cr_assert(while_signing == NULL);
+    cr_assert(fault_while_signing == NULL);
     cr_assert(life_get(&instance, &revoked_while_busy).state == REVOKED);
 }
 
@@ -427,6 +385,19 @@ Test(act, a_profile_says_which_reasons_there_are)
 
 /* ---- intents without a result */
 
+static struct store_change last_change(void)
+{
+    struct store_change change;
+    struct store_view *view;
+    size_t count;
+
+    check_ok(store_view_open(instance.store, &view));
+    check_ok(store_find_changes(view, info().change_sequence - 1, &change, 1, &count));
+    cr_assert(count == 1);
+    store_view_close(view);
+    return change;
+}
+
 Test(act, a_revoked_intent_is_not_signed_any_more)
 {
     struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
@@ -440,6 +411,8 @@ Test(act, a_revoked_intent_is_not_signed_any_more)
     cr_assert(first.state == REVOKED && first.reason == 4);
     struct life_got got = life_get(&instance, &serial);
     cr_assert(got.state == REVOKED && got.reason == 4);
+    struct store_change change = last_change();
+    cr_assert(change.old_state == STORE_STATE_NONE && change.new_state == STORE_STATE_REVOKED);
 
     instance_item(&item, ID, csr);
     for (int round = 0; round < 2; round++) {
@@ -451,8 +424,6 @@ Test(act, a_revoked_intent_is_not_signed_any_more)
     cr_assert(info().certificate_count == 0);
 }
 
-static const char *revoke_in_flight_code;
-
 static void revoke_in_flight(void)
 {
     struct store_view *view;
@@ -463,7 +434,7 @@ static void revoke_in_flight(void)
     check_ok(store_find_intents(view, 0, &intent, 1, &count));
     store_view_close(view);
     cr_assert(count == 1);
-    check_act(ACT_ID, REVOKE, &intent.serial, 1, revoke_in_flight_code);
+    check_act(ACT_ID, REVOKE, &intent.serial, 1, "OK");
 }
 
 Test(act, what_is_revoked_while_it_is_signed_is_never_handed_out)
@@ -471,8 +442,7 @@ Test(act, what_is_revoked_while_it_is_signed_is_never_handed_out)
     struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
     Certmill__IssueItem item;
 
-    revoke_in_flight_code = "OK";
-    while_signing = revoke_in_flight;
+    fault_while_signing = revoke_in_flight;
     instance_item(&item, ID, csr);
     for (int round = 0; round < 3; round++) {
         cr_assert_str_eq(life_ask(&instance, &item).code, "CERT_REVOKED");
@@ -559,8 +529,8 @@ static void fail_and_ask_again(bool is_on_disk)
 {
     struct ca_serial serial = issue(ID, "alice");
 
-    is_committed_all_the_same = is_on_disk;
-    atomic_store(&commit_failures, 1);
+    fault_commit_is_on_disk = is_on_disk;
+    atomic_store(&fault_commit, 1);
     check_act(ACT_ID, REVOKE, &serial, 4, "UNKNOWN");
     check_act("act-request-after", REVOKE, &serial, 4, "STORAGE");
     restart();

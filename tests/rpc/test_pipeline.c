@@ -15,6 +15,8 @@ static struct instance instance;
  * commits can be made to fail.
  */
 static atomic_int sign_failures, commit_failures;
+static atomic_bool is_signing_held; /* the next signature waits until it no longer is */
+static atomic_int signatures_held;
 static bool is_committed_all_the_same; /* a false failure: reported, but on disk */
 
 enum ca_err __real_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
@@ -27,6 +29,10 @@ enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *cry
                                   enum crypto_sig sig, const struct ca_bytes *messages,
                                   size_t count, struct crypto_signature *signatures)
 {
+    if (atomic_load(&is_signing_held) && atomic_fetch_add(&signatures_held, 1) == 0) {
+        while (atomic_load(&is_signing_held))
+            sched_yield();
+    }
     if (atomic_load(&sign_failures) > 0) {
         atomic_fetch_sub(&sign_failures, 1);
         return CA_ERR_SIGNATURE_WRONG;
@@ -300,6 +306,34 @@ Test(pipeline, callers_with_many_items_at_once_are_all_answered)
     cr_assert(info().certificate_count == CALLERS * ITEMS && info().intent_count == 0);
 }
 
+Test(pipeline, what_is_long_in_hand_holds_up_no_commit)
+{
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__IssueRequest issue = CERTMILL__ISSUE_REQUEST__INIT;
+    Certmill__IssueItem item, *pointer = &item;
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+
+    instance_stop(&instance);
+    instance.config.limits.worker_count = 2;
+    instance_start(&instance);
+    instance_item(&item, ID, csr);
+    issue.n_items = 1;
+    issue.items = &pointer;
+    request.version = RPC_VERSION;
+    request.method_case = CERTMILL__REQUEST__METHOD_ISSUE;
+    request.issue = &issue;
+    atomic_store(&is_signing_held, true);
+    struct asker *slow = instance_ask_begin(&instance, &request);
+    while (atomic_load(&signatures_held) == 0)
+        sched_yield();
+    check_one("request-beside-a-slow-one", csr, "OK");
+
+    atomic_store(&is_signing_held, false);
+    Certmill__Answer *answer = instance_ask_end(slow);
+    cr_assert_str_eq(code_of(only_result(answer)), "OK");
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
 Test(pipeline, more_than_the_queue_holds_is_busy)
 {
     struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
@@ -315,6 +349,20 @@ Test(pipeline, more_than_the_queue_holds_is_busy)
     cr_assert(answer->status->retry_after_ms > 0);
     certmill__answer__free_unpacked(answer, NULL);
     check_one(ID, csr, "OK");
+}
+
+Test(pipeline, whoever_has_an_answer_finds_its_place_free)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    char id[32];
+
+    instance_stop(&instance);
+    instance.config.limits.queue_items_max = 1;
+    instance_start(&instance);
+    for (int i = 0; i < 200; i++) {
+        snprintf(id, sizeof(id), "request-%08d", i);
+        check_one(id, csr, "OK");
+    }
 }
 
 Test(pipeline, a_drained_one_takes_no_more)
@@ -365,6 +413,40 @@ Test(pipeline, a_failed_signature_leaves_an_intent_that_asking_again_resolves)
     check_bytes(bytes_of(only_result(answer)->serial), ca_serial_bytes(&intent.serial));
     cr_assert(info().certificate_count == 1 && info().intent_count == 0);
     certmill__answer__free_unpacked(answer, NULL);
+}
+
+Test(pipeline, a_signature_that_fails_for_several_at_once_is_resolved_by_each)
+{
+    enum { CALLERS = 6 };
+    char ids[CALLERS][32];
+    Certmill__IssueItem item, *pointer = &item;
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__IssueRequest issue = CERTMILL__ISSUE_REQUEST__INIT;
+    struct asker *askers[CALLERS];
+    size_t unknown = 0;
+
+    issue.n_items = 1;
+    issue.items = &pointer;
+    request.version = RPC_VERSION;
+    request.method_case = CERTMILL__REQUEST__METHOD_ISSUE;
+    request.issue = &issue;
+    atomic_store(&sign_failures, 1);
+    for (size_t i = 0; i < CALLERS; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "request-%08zu", i);
+        instance_item(&item, ids[i], csr);
+        askers[i] = instance_ask_begin(&instance, &request);
+    }
+    for (size_t i = 0; i < CALLERS; i++) {
+        Certmill__Answer *answer = instance_ask_end(askers[i]);
+        unknown += strcmp(code_of(only_result(answer)), "UNKNOWN") == 0;
+        certmill__answer__free_unpacked(answer, NULL);
+    }
+    cr_assert(unknown > 0 && info().intent_count == unknown);
+    cr_assert(info().certificate_count == CALLERS - unknown);
+    for (size_t i = 0; i < CALLERS; i++)
+        check_one(ids[i], csr, "OK");
+    cr_assert(info().certificate_count == CALLERS && info().intent_count == 0);
 }
 
 Test(pipeline, an_intent_of_another_profile_is_not_signed)

@@ -77,6 +77,52 @@ static const struct store_options small = {
     .run_entries = 20,
 };
 
+/* A certificate; every third is revoked at once, every ninth held and released. */
+static enum ca_err put_one(struct store_batch *batch, uint64_t n)
+{
+    enum ca_err err = test_put_certificate(batch, n);
+
+    if (err != CA_OK || n % 3 != 0)
+        return err;
+    if (n % 9 != 0)
+        return test_put_status(batch, n, STORE_STATE_VALID, STORE_STATE_REVOKED, n, n);
+    err = test_put_status(batch, n, STORE_STATE_VALID, STORE_STATE_HELD, n, n);
+    if (err == CA_OK)
+        err = test_put_status(batch, n, STORE_STATE_HELD, STORE_STATE_VALID, n, n);
+    return err;
+}
+
+/* A number for a list of each batch, and what has ended by second -`until` leaves the list. */
+static enum ca_err put_list(struct store_batch *batch, uint64_t until)
+{
+    const struct store_audit audit = { .kind = STORE_AUDIT_CRL, .time_us = 1 };
+    struct store_scope scope = test_scope(until);
+    struct ca_serial from = { { 0 } };
+    struct store_crl crl = { .base_number = 0 };
+    bool is_done;
+
+    enum ca_err err = store_put_crl_number(batch, &scope, &crl.number);
+    if (err == CA_OK)
+        err = store_put_crl(batch, &scope, &crl, &audit);
+    if (err != CA_OK)
+        return err;
+    return store_put_pruned(batch, &scope, -(int64_t)until + 50, UINT64_MAX, &from, 8, &is_done);
+}
+
+static void check_status(struct store_view *view, uint64_t n)
+{
+    struct store_scope scope = test_scope(n);
+    struct store_digest request = test_digest('q', n), body;
+    struct ca_serial serial = test_serial(n);
+    struct store_change change;
+    struct store_status status;
+
+    check_err(store_find_status(view, &scope, &serial, &status),
+              n % 3 == 0 && n % 9 != 0 ? CA_OK : CA_ERR_NOT_FOUND);
+    check_err(store_find_request_change(view, &request, &change, &body),
+              n % 3 == 0 ? CA_OK : CA_ERR_NOT_FOUND);
+}
+
 /* Goes on from `next`, and tells after each commit up to where certificates are acknowledged. */
 static void write_batches(uint64_t next, uint64_t batches, uint64_t seed, int report_fd)
 {
@@ -91,8 +137,10 @@ static void write_batches(uint64_t next, uint64_t batches, uint64_t seed, int re
         if (store_begin(store, &batch) != CA_OK)
             _exit(3);
         for (uint64_t n = from; n < until; n++)
-            if (test_put_certificate(batch, n) != CA_OK)
+            if (put_one(batch, n) != CA_OK)
                 _exit(4);
+        if (put_list(batch, until) != CA_OK)
+            _exit(8);
         for (uint64_t n = until; n < until + size; n++)
             if (test_put_intent(batch, n) != CA_OK)
                 _exit(5);
@@ -125,8 +173,10 @@ static uint64_t check_and_resolve(uint64_t first, struct progress told, uint64_t
     enum ca_err err = store_open(test_path, &small, &store);
     cr_assert(err == CA_OK, "%s, seed %llu", ca_err_text(err), (unsigned long long)seed);
     check_ok(store_view_open(store, &view));
-    for (uint64_t n = first; n < told.certificates; n++)
+    for (uint64_t n = first; n < told.certificates; n++) {
         test_check_found(view, n);
+        check_status(view, n);
+    }
     check_ok(store_find_intents(view, 0, intents, 64, &count));
     store_info(store, &info);
     uint64_t next = info.clock_us + 1;
@@ -135,7 +185,7 @@ static uint64_t check_and_resolve(uint64_t first, struct progress told, uint64_t
     cr_assert_eq(info.intent_count, count);
     check_ok(store_begin(store, &batch));
     for (size_t i = 0; i < count; i++)
-        check_ok(test_put_certificate(batch, ca_serial_time_us(&intents[i].serial)));
+        check_ok(put_one(batch, ca_serial_time_us(&intents[i].serial)));
     check_ok(store_commit(batch));
     store_view_close(view);
     test_check_whole(store);

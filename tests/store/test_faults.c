@@ -263,7 +263,43 @@ static void audit_only(int count)
     }
 }
 
-/* Intents stop first, certificates of those that are there and audit go on. */
+/* Revocations and lists never stop: their room was taken from the disk before. */
+static void revoke_some(uint64_t from, uint64_t until)
+{
+    const struct store_audit audit = { .kind = STORE_AUDIT_CRL };
+    struct store_scope scope = test_scope(0);
+    struct store_crl crl = { .base_number = 0 };
+    struct ca_serial end = { { 0 } };
+    struct store_batch *batch;
+    bool is_done;
+
+    for (uint64_t n = from; n < until; n += 10) {
+        check_ok(store_begin(store, &batch));
+        for (uint64_t i = n; i < n + 10; i++)
+            check_ok(test_put_status(batch, i, STORE_STATE_VALID, STORE_STATE_REVOKED, i, 1));
+        check_ok(store_put_crl_number(batch, &scope, &crl.number));
+        check_ok(store_put_crl(batch, &scope, &crl, &audit));
+        check_ok(store_put_pruned(batch, &scope, -100, UINT64_MAX, &end, 10, &is_done));
+        check_ok(store_commit(batch));
+    }
+}
+
+static void check_revoked(uint64_t from, uint64_t until)
+{
+    struct store_status status;
+    struct store_view *view;
+
+    check_ok(store_view_open(store, &view));
+    for (uint64_t n = from; n < until; n++) {
+        struct store_scope scope = test_scope(n);
+        struct ca_serial serial = test_serial(n);
+        check_ok(store_find_status(view, &scope, &serial, &status));
+        cr_assert_eq(status.state, STORE_STATE_REVOKED);
+    }
+    store_view_close(view);
+}
+
+/* Intents stop first; certificates of those that are there, revocations and audit go on. */
 static uint64_t fill_until_full(uint64_t next)
 {
     struct store_batch *batch;
@@ -287,6 +323,9 @@ static uint64_t fill_until_full(uint64_t next)
         check_ok(test_put_certificate(batch, n));
     check_ok(store_commit(batch));
     audit_only(500);
+    revoke_some(1, 201);
+    check_err(issue_batch(next, next + 1), CA_ERR_STORAGE_FULL);
+    check_revoked(1, 201);
     return next;
 }
 

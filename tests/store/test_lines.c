@@ -152,16 +152,25 @@ Test(lines, a_line_ends_at_its_longest)
     test_check_whole(store);
 }
 
-Test(lines, the_intent_must_have_said_the_same_of_the_line)
+Test(lines, the_intent_must_have_said_the_same)
 {
     uint8_t der[TEST_DER_MAX];
-    struct store_certificate certificate = test_certificate(30, der);
+    const struct store_certificate certificate = test_certificate(30, der);
     struct store_audit audit = test_audit(&certificate.serial, 30);
     struct store_batch *batch = begin();
 
     check_ok(test_put_intent(batch, 30));
-    certificate.predecessor = certificate.lineage = test_locator(3);
-    check_err(store_put_certificate(batch, &certificate, &audit), CA_ERR_INTENT_CHANGED);
+    for (int i = 0; i < 4; i++) {
+        struct store_certificate other = certificate;
+        other.not_after_s += i == 0;
+        other.crl_shard += i == 1;
+        if (i == 2)
+            other.predecessor = other.lineage = test_locator(3);
+        if (i == 3)
+            other.issuer = test_digest('i', 99);
+        check_err(store_put_certificate(batch, &other, &audit), CA_ERR_INTENT_CHANGED);
+    }
+    check_ok(store_put_certificate(batch, &certificate, &audit));
     store_abort(batch);
 }
 
