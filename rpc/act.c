@@ -326,11 +326,13 @@ static enum ca_err acknowledge(struct store_batch *batch, struct rpc_act *act,
         return ca_refuse(&act->refusal, CA_ERR_CERT_HELD, "serial", "only a valid certificate");
     if (member->delivery == STORE_DELIVERED)
         return CA_OK;
-    enum ca_err err = put_delivery(batch, act, STORE_DELIVERED, wish);
-    act->is_put = err == CA_OK;
-    if (err != CA_OK || !act->has_predecessor)
-        return err;
-    return whole(rpc_target_end(batch, &act->predecessor, &fate, &next, &is_changed));
+    if (act->has_predecessor) {
+        enum ca_err err = rpc_target_end(batch, &act->predecessor, &fate, &next, &is_changed);
+        if (err != CA_OK)
+            return err;
+    }
+    act->is_put = true;
+    return whole(put_delivery(batch, act, STORE_DELIVERED, wish));
 }
 
 /* One change has the request: that of the state, if there is one. */

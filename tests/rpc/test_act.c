@@ -2,52 +2,13 @@
 #include "rpc/act.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "tests/support/check.h"
+#include "tests/support/faults.h"
 #include "tests/support/life.h"
 
 static struct instance instance;
-
-/* The linker sends these here (--wrap), so that they can be made to fail. */
-static atomic_int sign_failures, commit_failures;
-static bool is_committed_all_the_same;
-
-enum ca_err __real_keys_sign(struct keys_signer *signer, struct crypto *crypto,
-                             const struct keys_order *order, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
-                             const struct keys_order *order, struct crypto_signature *signatures);
-/* While a signature is on its way. */
-static void (*while_signing)(void);
-
-enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
-                             const struct keys_order *order, struct crypto_signature *signatures)
-{
-    void (*then)(void) = while_signing;
-
-    while_signing = NULL;
-    if (then != NULL)
-        then();
-    if (atomic_load(&sign_failures) > 0) {
-        atomic_fetch_sub(&sign_failures, 1);
-        return CA_ERR_KEY_UNUSABLE;
-    }
-    return __real_keys_sign(signer, crypto, order, signatures);
-}
-
-enum ca_err __real_store_commit(struct store_batch *batch);
-enum ca_err __wrap_store_commit(struct store_batch *batch);
-enum ca_err __wrap_store_commit(struct store_batch *batch)
-{
-    if (atomic_load(&commit_failures) == 0)
-        return __real_store_commit(batch);
-    atomic_fetch_sub(&commit_failures, 1);
-    if (is_committed_all_the_same)
-        return __real_store_commit(batch) == CA_OK ? CA_ERR_STORAGE : CA_ERR_INTERNAL;
-    store_abort(batch);
-    return CA_ERR_STORAGE;
-}
 
 static void start(void)
 {
@@ -107,7 +68,7 @@ static struct ca_serial orphan(const char *id, struct ca_bytes csr)
     struct store_intent intents[8];
     size_t count;
 
-    atomic_store(&sign_failures, 1);
+    atomic_store(&fault_signatures, 1);
     instance_item(&item, id, csr);
     cr_assert_str_eq(life_ask(&instance, &item).code, "UNKNOWN");
     check_ok(store_view_open(instance.store, &view));
@@ -337,10 +298,10 @@ Test(act, revoking_goes_on_while_keys_are_unusable)
 {
     struct ca_serial serial = issue(ID, "alice");
 
-    atomic_store(&sign_failures, 1000);
+    atomic_store(&fault_signatures, 1000);
     cr_assert_str_eq(life_new(&instance, "request-0000000002", "bob").code, "UNKNOWN");
     check_act(ACT_ID, REVOKE, &serial, 1, "OK");
-    atomic_store(&sign_failures, 0);
+    atomic_store(&fault_signatures, 0);
 }
 
 Test(act, revoking_goes_on_while_the_disk_is_full)
@@ -371,9 +332,9 @@ Test(act, revoking_goes_on_while_the_queues_are_full)
     instance.config.limits.queue_items_max = 1;
     instance_start(&instance);
 
-    while_signing = revoke_while_busy; /* the only place in the queue is that item's */
+    fault_while_signing = revoke_while_busy; /* the only place in the queue is that item's */
     issue("request-0000000002", "bob");
-    cr_assert(while_signing == NULL);
+    cr_assert(fault_while_signing == NULL);
     cr_assert(life_get(&instance, &revoked_while_busy).state == REVOKED);
 }
 
@@ -481,7 +442,7 @@ Test(act, what_is_revoked_while_it_is_signed_is_never_handed_out)
     struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
     Certmill__IssueItem item;
 
-    while_signing = revoke_in_flight;
+    fault_while_signing = revoke_in_flight;
     instance_item(&item, ID, csr);
     for (int round = 0; round < 3; round++) {
         cr_assert_str_eq(life_ask(&instance, &item).code, "CERT_REVOKED");
@@ -568,8 +529,8 @@ static void fail_and_ask_again(bool is_on_disk)
 {
     struct ca_serial serial = issue(ID, "alice");
 
-    is_committed_all_the_same = is_on_disk;
-    atomic_store(&commit_failures, 1);
+    fault_commit_is_on_disk = is_on_disk;
+    atomic_store(&fault_commit, 1);
     check_act(ACT_ID, REVOKE, &serial, 4, "UNKNOWN");
     check_act("act-request-after", REVOKE, &serial, 4, "STORAGE");
     restart();
