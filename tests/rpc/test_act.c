@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "tests/support/check.h"
@@ -425,7 +427,7 @@ Test(act, a_revoked_intent_is_not_signed_any_more)
     cr_assert(info().certificate_count == 0);
 }
 
-static void revoke_in_flight(void)
+static struct ca_serial only_intent(void)
 {
     struct store_view *view;
     struct store_intent intent;
@@ -435,7 +437,14 @@ static void revoke_in_flight(void)
     check_ok(store_find_intents(view, 0, &intent, 1, &count));
     store_view_close(view);
     cr_assert(count == 1);
-    check_act(ACT_ID, REVOKE, &intent.serial, 1, "OK");
+    return intent.serial;
+}
+
+static void revoke_in_flight(void)
+{
+    struct ca_serial serial = only_intent();
+
+    check_act(ACT_ID, REVOKE, &serial, 1, "OK");
 }
 
 Test(act, what_is_revoked_while_it_is_signed_is_never_handed_out)
@@ -451,6 +460,56 @@ Test(act, what_is_revoked_while_it_is_signed_is_never_handed_out)
             restart();
     }
     cr_assert(info().certificate_count == 0 && info().intent_count == 1);
+}
+
+/* The linker sends the pipeline's calls of it through here: looks up, and then takes its time. */
+static atomic_bool is_slow, has_looked;
+
+void __real_rpc_act_prepare(struct rpc_worker *worker, struct rpc_call *call);
+void __wrap_rpc_act_prepare(struct rpc_worker *worker, struct rpc_call *call);
+void __wrap_rpc_act_prepare(struct rpc_worker *worker, struct rpc_call *call)
+{
+    __real_rpc_act_prepare(worker, call);
+    if (!atomic_load(&is_slow))
+        return;
+    atomic_store(&has_looked, true);
+    while (info().certificate_count == 0)
+        sched_yield();
+}
+
+static struct asker *slow_asker;
+
+static void hold_slowly(void)
+{
+    static Certmill__ActItem item, *pointer = &item;
+    static struct ca_serial serial;
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__ActRequest act = CERTMILL__ACT_REQUEST__INIT;
+
+    serial = only_intent();
+    instance_act_item(&item, ACT_ID, HOLD, ca_serial_bytes(&serial));
+    act.n_items = 1;
+    act.items = &pointer;
+    request.version = RPC_VERSION;
+    request.method_case = CERTMILL__REQUEST__METHOD_ACT;
+    request.act = &act;
+    atomic_store(&is_slow, true);
+    slow_asker = instance_ask_begin(&instance, &request);
+    while (!atomic_load(&has_looked))
+        sched_yield();
+}
+
+Test(act, an_intent_that_became_a_certificate_meanwhile_is_treated_as_one)
+{
+    fault_while_signing = hold_slowly;
+    struct ca_serial serial = issue(ID, "alice");
+    Certmill__Answer *answer = instance_ask_end(slow_asker);
+    struct life_acted acted = life_acted_of(answer->act->items[0]);
+
+    cr_assert_str_eq(acted.code, "OK");
+    cr_assert(acted.state == HELD && life_get(&instance, &serial).state == HELD);
+    cr_assert(last_change().old_state == STORE_STATE_VALID);
+    certmill__answer__free_unpacked(answer, NULL);
 }
 
 /* ---- acknowledge, abandon */
