@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load (certmill-load): asks a running daemon for certificates as fast as it can answer.
+ * load (certmill-load): asks a running daemon for certificates as fast as it can answer; or, with
+ * --renew or --revoke, for renewals or revocations of those in a file that --keep wrote before.
  *
  * Closed loop: as many messages in flight as asked for, a new one for every answer. Messages
  * are packed before, every answer is read and its every item checked. Measured is from the
@@ -41,6 +42,7 @@ struct load {
     bool has_pid;
     clockid_t daemon_clock;
     struct bench_sample sample;
+    struct bench_known_list kept; /* items NULL: not asked for */
 
     uint64_t *sent_ns; /* by message */
     uint64_t *taken_ns;
@@ -86,6 +88,47 @@ static void refusal_say(struct load *load, const Certmill__Status *status)
                 status->rule, status->text);
 }
 
+static void keep(struct load *load, size_t number, ProtobufCBinaryData serial)
+{
+    struct bench_known *known = &load->kept.items[number];
+
+    *known = (struct bench_known){ .csr = number, .code = load->messages.run + number };
+    memcpy(known->serial.bytes, serial.data, CA_SERIAL_LEN);
+}
+
+static void certificates_check(struct load *load, size_t message,
+                               const Certmill__IssueAnswer *answer)
+{
+    for (size_t i = 0; i < answer->n_items; i++) {
+        const Certmill__IssueResult *result = answer->items[i];
+
+        if (result->status != NULL) {
+            refusal_say(load, result->status);
+            continue;
+        }
+        if (result->serial.len != CA_SERIAL_LEN || result->certificate.len == 0)
+            bench_die("an answer holds no certificate");
+        if (load->kept.items != NULL)
+            keep(load, message * answer->n_items + i, result->serial);
+    }
+    const Certmill__IssueResult *first = answer->items[0];
+    if (first->status == NULL)
+        bench_sample_take(&load->sample, message,
+                          ca_bytes_of(first->certificate.data, first->certificate.len));
+}
+
+static void acts_check(struct load *load, const Certmill__ActAnswer *answer)
+{
+    for (size_t i = 0; i < answer->n_items; i++) {
+        const Certmill__ActResult *result = answer->items[i];
+
+        if (result->status != NULL)
+            refusal_say(load, result->status);
+        else if (result->state != CERTMILL__STATE__STATE_REVOKED || result->sequence == 0)
+            bench_die("an answer tells of no revocation");
+    }
+}
+
 static void answer_check(struct worker *worker, size_t message, struct ca_bytes packed)
 {
     struct load *load = worker->load;
@@ -96,25 +139,18 @@ static void answer_check(struct worker *worker, size_t message, struct ca_bytes 
     Certmill__Answer *answer = certmill__answer__unpack(&allocator, packed.len, packed.data);
     if (answer == NULL)
         bench_die("an answer cannot be read");
-    if (answer->status != NULL) {
+    if (answer->status != NULL)
         refusal_say(load, answer->status);
-        return;
-    }
-    if (answer->method_case != CERTMILL__ANSWER__METHOD_ISSUE ||
-        answer->issue->n_items != per_message)
+    else if (load->plan.kind == BENCH_REVOKE &&
+             answer->method_case == CERTMILL__ANSWER__METHOD_ACT &&
+             answer->act->n_items == per_message)
+        acts_check(load, answer->act);
+    else if (load->plan.kind != BENCH_REVOKE &&
+             answer->method_case == CERTMILL__ANSWER__METHOD_ISSUE &&
+             answer->issue->n_items == per_message)
+        certificates_check(load, message, answer->issue);
+    else
         bench_die("an answer is not that of its request");
-    for (size_t i = 0; i < per_message; i++) {
-        const Certmill__IssueResult *result = answer->issue->items[i];
-
-        if (result->status != NULL)
-            refusal_say(load, result->status);
-        else if (result->serial.len != CA_SERIAL_LEN || result->certificate.len == 0)
-            bench_die("an answer holds no certificate");
-    }
-    const Certmill__IssueResult *first = answer->issue->items[0];
-    if (first->status == NULL)
-        bench_sample_take(&load->sample, message,
-                          ca_bytes_of(first->certificate.data, first->certificate.len));
 }
 
 /* ---- the loop */
@@ -236,12 +272,14 @@ static void report(struct load *load)
     uint64_t *taken_ns = load->taken_ns + load->warm_up;
     size_t messages = load->measured_until - load->warm_up;
     double certificates = (double)(messages * load->plan.items_per_message);
+    bool is_revoking = load->plan.kind == BENCH_REVOKE;
     double wall_ns = (double)(load->end.wall_ns - load->start.wall_ns);
     double daemon_ns = (double)(load->end.daemon_ns - load->start.daemon_ns);
     double own_ns = (double)(load->end.own_ns - load->start.own_ns);
 
     qsort(taken_ns, messages, sizeof(*taken_ns), compare_ns);
-    bench_figure(load->prefix, "rate", certificates * 1e9 / wall_ns, "certificates/s");
+    bench_figure(load->prefix, "rate", certificates * 1e9 / wall_ns,
+                 is_revoking ? "revocations/s" : "certificates/s");
     if (load->has_pid) {
         bench_figure(load->prefix, "server_us", daemon_ns / certificates / 1000, "us");
         bench_figure(load->prefix, "server_cores", daemon_ns / wall_ns, "cores");
@@ -250,13 +288,14 @@ static void report(struct load *load)
     bench_figure(load->prefix, "p50_ms", (double)taken_ns[messages / 2] / 1e6, "ms");
     bench_figure(load->prefix, "p99_ms", (double)taken_ns[messages * 99 / 100] / 1e6, "ms");
     bench_figure(load->prefix, "max_ms", (double)taken_ns[messages - 1] / 1e6, "ms");
-    bench_figure(load->prefix, "certificates", certificates, "measured");
+    bench_figure(load->prefix, is_revoking ? "revocations" : "certificates", certificates,
+                 "measured");
 }
 
 /* ---- options */
 
 struct arguments {
-    const char *csrs;
+    const char *csrs, *known, *keep;
     uint64_t count, sample_count, warm_up; /* items */
 };
 
@@ -290,6 +329,8 @@ static void parse(int argc, char **argv, struct load *load, struct arguments *ar
         { "seconds", 1, NULL, 's' },            { "connections", 1, NULL, 'C' },
         { "pid", 1, NULL, 'i' },                { "warm-up", 1, NULL, 'w' },
         { "verify", 1, NULL, 'V' },             { "prefix", 1, NULL, 'P' },
+        { "renew", 1, NULL, 'N' },              { "revoke", 1, NULL, 'R' },
+        { "keep", 1, NULL, 'k' },
         { NULL, 0, NULL, 0 },
     };
     int option;
@@ -310,36 +351,65 @@ static void parse(int argc, char **argv, struct load *load, struct arguments *ar
         case 'w': arguments->warm_up = bench_number("--warm-up", optarg, COUNT_MAX); break;
         case 'V': arguments->sample_count = bench_number("--verify", optarg, 10000); break;
         case 'P': load->prefix = optarg; break;
+        case 'N': load->plan.kind = BENCH_RENEW; arguments->known = optarg; break;
+        case 'R': load->plan.kind = BENCH_REVOKE; arguments->known = optarg; break;
+        case 'k': arguments->keep = optarg; break;
         default: exit(2);
         }
     }
     /* clang-format on */
-    if (load->url == NULL || arguments->csrs == NULL || optind != argc)
-        bench_die("usage: certmill-load --url URL --csrs FILE [--profile NAME] [--ca NAME] "
-                  "[--value NAME=TEXT]... [--per-message N] [--in-flight N] [--connections N] "
-                  "[--count N] [--seconds N] [--warm-up N] [--pid PID] [--verify N] "
-                  "[--prefix TEXT]");
+    bool is_revoking = load->plan.kind == BENCH_REVOKE;
+    if (load->url == NULL || (arguments->csrs == NULL) != is_revoking || optind != argc ||
+        (is_revoking && (arguments->sample_count > 0 || arguments->keep != NULL)))
+        bench_die("usage: certmill-load --url URL --csrs FILE [--renew FILE] [--profile NAME] "
+                  "[--ca NAME] [--value NAME=TEXT]... [--verify N] [--keep FILE] [OPTION...]\n"
+                  "       certmill-load --url URL --revoke FILE [OPTION...]\n"
+                  "[--per-message N] [--in-flight N] [--connections N] [--count N] [--seconds N] "
+                  "[--warm-up N] [--pid PID] [--prefix TEXT]");
 }
 
-static void plan_make(struct load *load, const struct arguments *arguments,
-                      const struct bench_csrs *csrs)
+static void plan_make(struct load *load, const struct arguments *arguments)
 {
     struct bench_plan *plan = &load->plan;
-    uint64_t count = arguments->count > 0 ? arguments->count : csrs->count;
+    uint64_t there = plan->known != NULL ? plan->known->count : plan->csrs->count;
+    uint64_t count = arguments->count > 0 ? arguments->count : there;
 
     if (plan->items_per_message == 0 || load->connections == 0 ||
         load->in_flight % load->connections != 0 || load->in_flight == 0)
         bench_die("--in-flight must be a multiple of --connections, and nothing may be 0");
     if (load->in_flight / load->connections > RPC_CLIENT_IN_FLIGHT_MAX)
         bench_die("at most %d messages in flight per connection", RPC_CLIENT_IN_FLIGHT_MAX);
-    if (count > csrs->count)
-        fprintf(stderr, "%llu requests serve for %llu certificates\n",
-                (unsigned long long)csrs->count, (unsigned long long)count);
-    plan->csrs = csrs;
+    if (count > there && plan->known != NULL)
+        bench_die("there are only %llu certificates", (unsigned long long)there);
+    if (count > there)
+        fprintf(stderr, "%llu requests serve for %llu certificates\n", (unsigned long long)there,
+                (unsigned long long)count);
     plan->message_count = count / plan->items_per_message;
     load->warm_up = arguments->warm_up / plan->items_per_message;
     if (plan->message_count < load->warm_up + 2 * load->in_flight)
         bench_die("too few requests for the warm-up and a measurement");
+}
+
+static void load_read(struct load *load, const struct arguments *arguments, struct bench_csrs *csrs,
+                      struct bench_known_list *known)
+{
+    if (arguments->csrs != NULL) {
+        bench_csrs_load(arguments->csrs, COUNT_MAX, csrs);
+        load->plan.csrs = csrs;
+    }
+    if (arguments->known != NULL) {
+        bench_known_load(arguments->known, known);
+        load->plan.known = known;
+    }
+    plan_make(load, arguments);
+    bench_messages_pack(&load->plan, &load->messages);
+    bench_sample_init(&load->sample, load->messages.count, arguments->sample_count);
+    if (arguments->keep != NULL) {
+        load->kept.count = load->messages.count * load->plan.items_per_message;
+        load->kept.items = calloc(load->kept.count, sizeof(*load->kept.items));
+        if (load->kept.items == NULL)
+            bench_die("out of memory");
+    }
 }
 
 int main(int argc, char **argv)
@@ -352,22 +422,24 @@ int main(int argc, char **argv)
         .is_ended = ATOMIC_FLAG_INIT,
     };
     struct arguments arguments = { 0 };
-    struct bench_csrs csrs;
+    struct bench_csrs csrs = { 0 };
+    struct bench_known_list known = { 0 };
 
     parse(argc, argv, &load, &arguments);
-    bench_csrs_load(arguments.csrs, COUNT_MAX, &csrs);
-    plan_make(&load, &arguments, &csrs);
-    bench_messages_pack(&load.plan, &load.messages);
-    bench_sample_init(&load.sample, load.messages.count, arguments.sample_count);
+    load_read(&load, &arguments, &csrs, &known);
     run(&load);
     size_t refused = atomic_load(&load.refused);
     if (refused > 0)
         bench_die("%zu requests were refused", refused);
     report(&load);
+    if (arguments.keep != NULL)
+        bench_known_save(arguments.keep, &load.kept);
     bench_sample_verify(&load.sample, load.url, &load.plan);
     bench_sample_free(&load.sample);
     bench_messages_free(&load.messages);
     bench_csrs_free(&csrs);
+    bench_known_free(&known);
+    bench_known_free(&load.kept);
     free(load.sent_ns);
     free(load.taken_ns);
     return EXIT_SUCCESS;

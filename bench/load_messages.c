@@ -12,6 +12,8 @@ enum { USCC_LEN = 18, ORG_AT = 8, ORG_LEN = 8, REQUEST_ID_LEN = 32 };
 struct draft {
     Certmill__IssueItem *items;
     Certmill__IssueItem **item_list;
+    Certmill__ActItem *acts;
+    Certmill__ActItem **act_list;
     Certmill__Value *values;      /* value_count for each item */
     Certmill__Value **value_list; /* likewise */
     char (*request_ids)[REQUEST_ID_LEN + 1];
@@ -52,16 +54,44 @@ static void code_make(uint64_t number, char code[USCC_LEN + 1])
     code[USCC_LEN] = '\0';
 }
 
+struct ca_bytes bench_plan_csr(const struct bench_plan *plan, uint64_t number)
+{
+    if (plan->kind == BENCH_RENEW)
+        number = plan->known->items[number].csr + 1;
+    return plan->csrs->csrs[number % plan->csrs->count];
+}
+
+static ProtobufCBinaryData serial_of(const struct bench_known *known)
+{
+    return (ProtobufCBinaryData){ CA_SERIAL_LEN, (uint8_t *)(uintptr_t)known->serial.bytes };
+}
+
+static void act_fill(const struct bench_plan *plan, struct draft *draft, size_t i, uint64_t number)
+{
+    enum { SUPERSEDED = 4 };
+    Certmill__ActItem *act = &draft->acts[i];
+
+    certmill__act_item__init(act);
+    act->request_id = draft->request_ids[i];
+    act->act = CERTMILL__ACT__ACT_REVOKE;
+    act->serial = serial_of(&plan->known->items[number]);
+    act->reason = SUPERSEDED;
+    draft->act_list[i] = act;
+}
+
 static void item_fill(const struct bench_plan *plan, struct draft *draft, size_t i, uint64_t run,
                       uint64_t number)
 {
-    struct ca_bytes csr = plan->csrs->csrs[number % plan->csrs->count];
+    struct ca_bytes csr = bench_plan_csr(plan, number);
     Certmill__IssueItem *item = &draft->items[i];
 
     certmill__issue_item__init(item);
-    snprintf(draft->request_ids[i], sizeof(draft->request_ids[i]), "%016llx%016llx",
-             (unsigned long long)run, (unsigned long long)number);
-    code_make(run + number, draft->codes[i]);
+    code_make(plan->kind == BENCH_RENEW ? plan->known->items[number].code : run + number,
+              draft->codes[i]);
+    if (plan->kind == BENCH_RENEW) {
+        item->operation = CERTMILL__OPERATION__OPERATION_RENEW;
+        item->predecessor = serial_of(&plan->known->items[number]);
+    }
     item->request_id = draft->request_ids[i];
     item->profile = (char *)(uintptr_t)plan->profile;
     item->ca = (char *)(uintptr_t)plan->ca;
@@ -86,14 +116,22 @@ static void message_pack(const struct bench_plan *plan, struct draft *draft,
                          struct bench_messages *messages, size_t *size)
 {
     Certmill__IssueRequest issue = CERTMILL__ISSUE_REQUEST__INIT;
+    Certmill__ActRequest act = CERTMILL__ACT_REQUEST__INIT;
     Certmill__Request request = CERTMILL__REQUEST__INIT;
     size_t start = messages->starts[messages->count];
 
-    issue.n_items = plan->items_per_message;
-    issue.items = draft->item_list;
     request.version = 1;
-    request.method_case = CERTMILL__REQUEST__METHOD_ISSUE;
-    request.issue = &issue;
+    if (plan->kind == BENCH_REVOKE) {
+        act.n_items = plan->items_per_message;
+        act.items = draft->act_list;
+        request.method_case = CERTMILL__REQUEST__METHOD_ACT;
+        request.act = &act;
+    } else {
+        issue.n_items = plan->items_per_message;
+        issue.items = draft->item_list;
+        request.method_case = CERTMILL__REQUEST__METHOD_ISSUE;
+        request.issue = &issue;
+    }
     size_t len = certmill__request__get_packed_size(&request);
     if (*size - start < len) {
         *size = (start + len) * 3 / 2;
@@ -105,36 +143,61 @@ static void message_pack(const struct bench_plan *plan, struct draft *draft,
     messages->starts[++messages->count] = start + len;
 }
 
+static void draft_init(const struct bench_plan *plan, struct draft *draft)
+{
+    size_t items = plan->items_per_message, values = items * plan->value_count + 1;
+
+    *draft = (struct draft){
+        .items = allocate(items, sizeof(*draft->items)),
+        .item_list = allocate(items, sizeof(*draft->item_list)),
+        .acts = allocate(items, sizeof(*draft->acts)),
+        .act_list = allocate(items, sizeof(*draft->act_list)),
+        .values = allocate(values, sizeof(*draft->values)),
+        .value_list = allocate(values, sizeof(*draft->value_list)),
+        .request_ids = allocate(items, sizeof(*draft->request_ids)),
+        .codes = allocate(items, sizeof(*draft->codes)),
+    };
+}
+
+static void draft_wipe(struct draft *draft)
+{
+    free(draft->items);
+    free(draft->item_list);
+    free(draft->acts);
+    free(draft->act_list);
+    free(draft->values);
+    free(draft->value_list);
+    free(draft->request_ids);
+    free(draft->codes);
+}
+
 void bench_messages_pack(const struct bench_plan *plan, struct bench_messages *messages_out)
 {
-    size_t items = plan->items_per_message, values = items * plan->value_count, size = 0;
+    size_t items = plan->items_per_message, size = 0;
     struct bench_messages messages = {
         .starts = allocate(plan->message_count + 1, sizeof(*messages.starts)),
     };
-    struct draft draft = {
-        .items = allocate(items, sizeof(*draft.items)),
-        .item_list = allocate(items, sizeof(*draft.item_list)),
-        .values = allocate(values + 1, sizeof(*draft.values)),
-        .value_list = allocate(values + 1, sizeof(*draft.value_list)),
-        .request_ids = allocate(items, sizeof(*draft.request_ids)),
-        .codes = allocate(items, sizeof(*draft.codes)),
-    };
+    struct draft draft;
     uint64_t run;
 
+    draft_init(plan, &draft);
     if (getrandom(&run, sizeof(run), 0) != sizeof(run))
         bench_die("no random numbers");
     run >>= 25; /* leaves the codes of a run without a repetition */
     for (size_t m = 0; m < plan->message_count; m++) {
-        for (size_t i = 0; i < items; i++)
-            item_fill(plan, &draft, i, run, m * items + i);
+        for (size_t i = 0; i < items; i++) {
+            uint64_t number = m * items + i;
+            snprintf(draft.request_ids[i], sizeof(draft.request_ids[i]), "%016llx%016llx",
+                     (unsigned long long)run, (unsigned long long)number);
+            if (plan->kind == BENCH_REVOKE)
+                act_fill(plan, &draft, i, number);
+            else
+                item_fill(plan, &draft, i, run, number);
+        }
         message_pack(plan, &draft, &messages, &size);
     }
-    free(draft.items);
-    free(draft.item_list);
-    free(draft.values);
-    free(draft.value_list);
-    free(draft.request_ids);
-    free(draft.codes);
+    draft_wipe(&draft);
+    messages.run = run;
     *messages_out = messages;
 }
 

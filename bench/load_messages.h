@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load_messages: issue requests packed ahead, so that sending them costs next to nothing.
+ * load_messages: requests packed ahead, so that sending them costs next to nothing.
  *
- * Every item has a request id of its own and a unified social credit code of its own, with
- * valid check characters. Requests are taken in order, and again from the start when there
- * are more items than requests.
+ * Every item has a request id of its own and, when issuing, a unified social credit code of its
+ * own, with valid check characters. Requests are taken in order, and again from the start when
+ * there are more items than requests. A renewal takes the code of the old certificate and the
+ * request behind that of the old one, for its other key.
  */
 #pragma once
 
 #include "bench/csr_file.h"
+#include "bench/known.h"
 
 enum { BENCH_VALUE_COUNT_MAX = 8 };
 
@@ -18,7 +20,11 @@ struct bench_value {
     const char *value;
 };
 
+enum bench_kind { BENCH_ISSUE, BENCH_RENEW, BENCH_REVOKE };
+
 struct bench_plan {
+    enum bench_kind kind;
+    const struct bench_known_list *known; /* to be renewed or revoked, each once */
     const struct bench_csrs *csrs;
     const char *profile;
     const char *ca; /* "": the profile's */
@@ -31,7 +37,11 @@ struct bench_messages {
     uint8_t *bytes;
     size_t *starts; /* count + 1 of them */
     size_t count;
+    uint64_t run; /* random: item n of an issue has the code of run + n */
 };
+
+/* The request of item `number`. */
+struct ca_bytes bench_plan_csr(const struct bench_plan *plan, uint64_t number);
 
 void bench_messages_pack(const struct bench_plan *plan, struct bench_messages *messages_out);
 void bench_messages_free(struct bench_messages *messages);

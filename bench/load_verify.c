@@ -115,12 +115,12 @@ void bench_sample_verify(struct bench_sample *sample, const char *url,
     Certmill__Answer *answer = ask_cas(url);
     for (size_t i = 0; i < sample->count; i++) {
         const struct bench_sampled *taken = &sample->taken[i];
-        size_t csr = taken->message * plan->items_per_message % plan->csrs->count;
+        struct ca_bytes csr = bench_plan_csr(plan, taken->message * plan->items_per_message);
         X509 *certificate = certificate_read(taken->der, taken->len);
 
         if (!is_signed_by_one_of(certificate, answer->ca))
             bench_die("a certificate is not signed by the CA");
-        if (!has_key_of(certificate, plan->csrs->csrs[csr]))
+        if (!has_key_of(certificate, csr))
             bench_die("a certificate does not hold the key of its request");
         X509_free(certificate);
     }

@@ -136,11 +136,14 @@ static enum ca_err rebuild(const struct rpc_config *config, struct store_view *v
             .revoked_s = (int64_t)(change->time_us / 1000000),
         };
         break;
-    case CERTMILL__ACT__ACT_ABANDON:
-        standing->reason = (enum x509_crl_reason)change->reason;
-        standing->has_invalidity = !is_transition && standing->has_invalidity;
+    default: /* a date only of what it revoked itself */
+        *standing = (struct rules_standing){
+            .state = rpc_rules_state(change->new_state),
+            .reason = (enum x509_crl_reason)change->reason,
+            .revoked_s =
+                is_transition && change->new_state == STORE_STATE_REVOKED ? standing->revoked_s : 0,
+        };
         break;
-    default: *standing = (struct rules_standing){ .state = RULES_STATE_VALID }; break;
     }
     return CA_OK;
 }

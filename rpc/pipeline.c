@@ -139,21 +139,21 @@ enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline, struct rpc_caller 
     return err;
 }
 
-/* A call that has left, as far as it is still to be known. */
-struct leaving {
-    struct rpc_caller *caller;
-    size_t weight;
-    bool is_act;
-};
-
-/* The call is answered: its memory, its place and its share of batches are free again. */
-static void call_end(struct rpc_pipeline *pipeline, const struct leaving *leaving)
+/* Before it is answered: whoever has the answer may ask again at once. */
+static void place_free(struct rpc_pipeline *pipeline, const struct rpc_call *call)
 {
-    struct rpc_caller *caller = leaving->caller;
+    struct rpc_caller *caller = call->caller;
 
     pthread_mutex_lock(&pipeline->lock);
-    *(leaving->is_act ? &caller->act_items : &caller->items) -= leaving->weight;
-    *(leaving->is_act ? &pipeline->act_items : &pipeline->items) -= leaving->weight;
+    *(call->is_act ? &caller->act_items : &caller->items) -= call->weight;
+    *(call->is_act ? &pipeline->act_items : &pipeline->items) -= call->weight;
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+/* The call is answered: its memory and its share of batches are free again. */
+static void call_end(struct rpc_pipeline *pipeline, struct rpc_caller *caller)
+{
+    pthread_mutex_lock(&pipeline->lock);
     bool is_last = --caller->calls == 0 && caller->is_gone;
     if (--pipeline->calls == 0)
         pthread_cond_broadcast(&pipeline->idle);
@@ -200,7 +200,7 @@ static struct rpc_batch *batch_take(struct rpc_pipeline *pipeline)
 
 void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err)
 {
-    const struct leaving leaving = { call->caller, call->weight, call->is_act };
+    struct rpc_caller *caller = call->caller;
     size_t count = call->item_count;
     struct rpc_batch *batches[RPC_ITEMS_MAX];
 
@@ -208,10 +208,11 @@ void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, e
         batches[i] = call->items[i]->batch;
     if (err != CA_OK)
         rpc_call_refuse(call, err);
+    place_free(pipeline, call);
     pipeline->outlet.answer(pipeline->outlet.arg, call); /* the call is gone */
     for (size_t i = 0; i < count; i++)
         batch_release(pipeline, batches[i]);
-    call_end(pipeline, &leaving);
+    call_end(pipeline, caller);
 }
 
 /* Tells an item's call that it has ended; the last one answers the call. */

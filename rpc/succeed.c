@@ -304,9 +304,8 @@ static enum ca_err fate_put(struct rpc_engine *engine, struct store_batch *batch
 enum ca_err rpc_succeed_reserved(struct rpc_engine *engine, struct store_batch *batch,
                                  const struct rpc_issue *item)
 {
-    /* A resumed intent's own commit has done it. */
-    if (item->succession == NULL || item->is_resumed ||
-        item->succession->fate.time != RULES_FATE_AT_ONCE)
+    /* Where a resumed intent's own commit has done it, this changes nothing. */
+    if (item->succession == NULL || item->succession->fate.time != RULES_FATE_AT_ONCE)
         return CA_OK;
     return fate_put(engine, batch, item);
 }

@@ -28,7 +28,7 @@ struct rpc_target rpc_target_of_intent(const struct store_intent *record)
 
 /* ---- reading */
 
-static enum rules_state state_of(enum store_state state)
+enum rules_state rpc_rules_state(enum store_state state)
 {
     switch (state) {
     case STORE_STATE_REVOKED: return RULES_STATE_REVOKED;
@@ -64,7 +64,7 @@ enum ca_err rpc_target_standing(const struct rpc_source *source, const struct rp
         return CA_OK;
     if (err != CA_OK)
         return err;
-    standing_out->state = state_of(status.state);
+    standing_out->state = rpc_rules_state(status.state);
     standing_out->reason = (enum x509_crl_reason)status.reason;
     standing_out->revoked_s = status.revoked_s;
     standing_out->has_invalidity = status.has_invalidity;

@@ -46,6 +46,7 @@ const struct store_member *rpc_line_find(const struct store_line *line, uint64_t
 struct store_digest rpc_line_digest(uint64_t lineage);
 
 enum store_state rpc_store_state(enum rules_state state);
+enum rules_state rpc_rules_state(enum store_state state);
 
 /* Who wants it, when, and by which request. */
 struct rpc_wish {

@@ -4,6 +4,7 @@
 # What each figure means and how it is measured: docs/BENCH.md.
 #
 #   tools/bench.sh [--quick] issue|store|start|crypto|all
+#   tools/bench.sh life [CERTIFICATES [REVOKED]]    in the store beforehand: 400000, a tenth of them
 #   tools/bench.sh table FILE      the figures as a Markdown table, with targets
 #
 # Environment: CERTMILL_BENCH_STORED   certificates in the large store (10000000)
@@ -181,6 +182,8 @@ add_ratios() {
                 divide(run ".efficiency", "issue." keys[k] ".openssl.us", run ".server_us")
                 divide(run ".efficiency_own", "issue." keys[k] ".primitives.us", run ".server_us")
             }
+            divide("life.renew.p256.efficiency", "issue.p256.openssl.us", "life.renew.p256.server_us")
+            divide("life.renew.p256.efficiency_own", "issue.p256.primitives.us", "life.renew.p256.server_us")
             divide("issue.p256.batch64.of_naive", "issue.p256.batch64.server_us", "issue.p256.naive.us")
             divide("issue.p256.single8.p50_of_commit", "issue.p256.single8.p50_ms", "commit.bare.ms")
             divide("issue.p256.single8.p99_of_commit", "issue.p256.single8.p99_ms", "commit.bare.ms")
@@ -270,6 +273,57 @@ bench_store() {
 
 bench_crypto() { "$bin/bench_crypto" | emit; }
 
+# ---- life: revocations and renewals
+
+# revoke_rounds CERTIFICATES REVOKED: in a store with so many, of those that are not yet revoked.
+revoke_rounds() {
+    local listed=60000 round lists=()
+    [ $((listed * rounds)) -le $((($1 - $2) / 2)) ] || listed=$((($1 - $2) / 2 / rounds))
+    for ((round = 1; round <= rounds; round++)); do
+        lists+=("$work/list-$round")
+    done
+    instance life p256 --instance 1
+    say "filling a store with $1 certificates, $2 revoked"
+    "$bin/bench_life" "$work/life/data" "$1" "$2" "$listed" "${lists[@]}"
+    for ((round = 1; round <= rounds; round++)); do
+        say "life: revocations, round $round of $rounds"
+        daemon_start life
+        "$bin/certmill-load" --url "$(url_of life)" --revoke "$work/list-$round" --per-message 64 \
+            --in-flight $in_flight --connections 4 --warm-up $((listed / 10)) --pid "$daemon_pid" \
+            --prefix life.revoke.
+        daemon_stop
+    done
+}
+
+# Every certificate of a new instance once, in random order, each for another key.
+renew_round() {
+    local count=${single_counts[p256]}
+    instance renew p256
+    daemon_start renew
+    load renew p256 unused --count "$count" --per-message 64 --in-flight $in_flight \
+        --keep "$work/kept" >/dev/null
+    primitives p256
+    load renew p256 life.renew.p256 --renew "$work/kept" --warm-up $((count / 10)) \
+        --per-message 64 --in-flight $in_flight
+    primitives p256
+    daemon_stop
+}
+
+bench_life() {
+    local certificates=${1:-400000} revoked=${2:-} round
+    revoked=${revoked:-$((certificates / 10))}
+    csrs_make p256
+    figure life.stored "$certificates" certificates
+    figure life.stored_revoked "$revoked" certificates
+    revoke_rounds "$certificates" "$revoked" >"$work/rounds"
+    for ((round = 1; round <= rounds; round++)); do
+        say "life: renewals, round $round of $rounds"
+        renew_round >"$work/round"
+        add_ratios "$work/round" | grep -F life. >>"$work/rounds"
+    done
+    medians "$work/rounds" | emit
+}
+
 # ---- the table
 
 # targets: pattern of the name (a regular expression), relation, bound.
@@ -290,6 +344,8 @@ store\.put\.rate >= 150000
 store\.put\.us <= 5
 store\.find\..*us <= 10
 start\.[0-9]+\.ready_ms <= 1000
+life\.revoke\.rate >= 20000
+life\.renew\.p256\.efficiency >= 0.80
 start\.[0-9]+\.anonymous_mib <= 128
 crypto\.lanes\.(p256|sm2)\.(sign|verify)\.ratio >= 3.5
 crypto\.lanes\.(p256|sm2)\.verify_own\.ratio >= 6
@@ -327,7 +383,7 @@ table)
     table "$2"
     exit
     ;;
-issue | store | start | crypto | all) ;;
+issue | store | start | crypto | life | all) ;;
 *) usage ;;
 esac
 build
@@ -341,12 +397,14 @@ issue)
 store) bench_store ;;
 start) bench_start ;;
 crypto) bench_crypto ;;
+life) bench_life "${@:2}" ;;
 all)
     bench_crypto
     bench_store
     bench_issue
     bench_stored_rate
     bench_start
+    bench_life
     ;;
 esac
 rm -rf "$work"

@@ -360,6 +360,20 @@ Test(pipeline, more_than_the_queue_holds_is_busy)
     check_one(ID, csr, "OK");
 }
 
+Test(pipeline, whoever_has_an_answer_finds_its_place_free)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    char id[32];
+
+    instance_stop(&instance);
+    instance.config.limits.queue_items_max = 1;
+    instance_start(&instance);
+    for (int i = 0; i < 200; i++) {
+        snprintf(id, sizeof(id), "request-%08d", i);
+        check_one(id, csr, "OK");
+    }
+}
+
 Test(pipeline, a_drained_one_takes_no_more)
 {
     rpc_pipeline_drain(instance.pipeline);

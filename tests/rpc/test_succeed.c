@@ -259,6 +259,52 @@ Test(succeed, an_abandoned_change_leaves_the_old_one_as_it_was)
     check_place(&first.serial, &old, &none, &second.serial);
 }
 
+static void move_clock(int64_t days)
+{
+    instance.wall_us += (uint64_t)days * CA_DAY_S * 1000000;
+    instance.monotonic_us += (uint64_t)days * CA_DAY_S * 1000000;
+}
+
+Test(succeed, nothing_follows_upon_what_was_abandoned_after_its_end)
+{
+    instance_stop(&instance);
+    instance.monotonic_us = 1000000;
+    instance.wall_us = (uint64_t)(instance.cas[0].issuer.not_before_s + 3 * CA_DAY_S) * 1000000;
+    life->wants_acknowledgement = true;
+    instance_start(&instance);
+    struct ca_serial old = issue("request-0000000001");
+
+    move_clock(370);
+    check_act("act-request-000000", ABANDON, &old, 0, "OK");
+    struct life_got got = life_get(&instance, &old);
+    cr_assert(got.state == VALID && got.delivery == ABANDONED);
+    check_follow("request-0000000002", RENEW, &old, "RENEW_NOT_HEAD");
+}
+
+Test(succeed, a_renewal_of_what_has_ended_begins_today)
+{
+    instance_stop(&instance);
+    instance.monotonic_us = 1000000;
+    instance.wall_us = (uint64_t)(instance.cas[0].issuer.not_before_s + 3 * CA_DAY_S) * 1000000;
+    life->renew_old = RULES_OLD_REVOKE;
+    life->renew_after_days = 10;
+    instance_start(&instance);
+    struct ca_serial old = issue("request-0000000001");
+    struct life_got before = life_get(&instance, &old);
+
+    move_clock(370);
+    struct life_issued new = check_follow("request-0000000002", RENEW, &old, "OK");
+    struct rules_validity expected = rules_validity(RULES_VALIDITY_CIVIL, RULES_NEW,
+                                                    (int64_t)(instance.wall_us / 1000000), 0, 12);
+    cr_assert(new.not_before == expected.not_before_s &&new.not_after == expected.not_after_s);
+    cr_assert(new.not_before > before.not_after);
+    cr_assert(life_get(&instance, &old).state == VALID, "what has ended is not revoked");
+    move_clock(390);
+    struct life_issued refused =
+        check_follow("request-0000000003", RENEW, &new.serial, "RENEW_TOO_OLD");
+    cr_assert(refused.not_after > new.not_after);
+}
+
 /* ---- refusals */
 
 Test(succeed, what_does_not_fit_the_operation_is_named)

@@ -34,6 +34,34 @@ static void read_one(struct store_view *view, uint64_t n, bool must_be)
         assert(ca_serial_locator(&found[i - 1].serial) < ca_serial_locator(&found[i].serial));
 }
 
+/* Every third is revoked in the commit that brings it. */
+static void read_status(struct store_view *view, uint64_t n, bool must_be)
+{
+    struct store_scope scope = test_scope(n);
+    struct ca_serial serial = test_serial(n);
+    struct store_digest request = test_digest('q', n), body;
+    struct store_change change;
+    struct store_status status;
+
+    enum ca_err err = store_find_status(view, &scope, &serial, &status);
+    assert(err == CA_OK ? n % 3 == 0 : err == CA_ERR_NOT_FOUND && (!must_be || n % 3 != 0));
+    assert(store_find_request_change(view, &request, &change, &body) == err);
+}
+
+static void read_list(struct store_view *view, uint64_t k, uint64_t since)
+{
+    struct store_scope scope = test_scope(k);
+    struct store_entries *entries;
+    struct ca_bytes chunk;
+
+    assert((since == 0 ? store_entries_open(view, &scope, &entries)
+                       : store_entries_open_since(view, &scope, since, &entries)) == CA_OK);
+    do
+        assert(store_entries_next(entries, &chunk) == CA_OK);
+    while (chunk.len > 0);
+    store_entries_close(entries);
+}
+
 static void *reader(void *arg)
 {
     uint64_t seed = (uint64_t)(uintptr_t)arg;
@@ -47,7 +75,10 @@ static void *reader(void *arg)
         for (int i = 0; i < 30; i++) {
             uint64_t n = 1 + test_random(&seed) % TOTAL;
             read_one(view, n, n < there);
+            read_status(view, n, n < there);
         }
+        read_list(view, seed % 10, 0);
+        read_list(view, seed % 10, there);
         store_info(store, &info);
         assert(info.certificate_count + 1 >= there && !info.is_latched);
         if (test_random(&seed) % 4 == 0)
@@ -66,6 +97,9 @@ static void write_all(void)
         for (uint64_t n = start; n < start + BATCH && err == CA_OK; n++)
             if ((err = test_put_intent(batch, n)) == CA_OK)
                 err = test_put_certificate(batch, n);
+        for (uint64_t n = start; n < start + BATCH && err == CA_OK; n++)
+            if (n % 3 == 0)
+                err = test_put_status(batch, n, STORE_STATE_VALID, STORE_STATE_REVOKED, n, n);
         assert(err == CA_OK);
         assert(store_commit(batch) == CA_OK);
         atomic_store(&committed, start + BATCH);
@@ -98,6 +132,8 @@ int main(void)
     assert(store_view_open(store, &view) == CA_OK);
     for (uint64_t n = 1; n <= TOTAL; n++)
         read_one(view, n, true);
+    for (uint64_t n = 1; n <= TOTAL; n++)
+        read_status(view, n, true);
     assert(store_check(view, &damage) == CA_OK);
     store_view_close(view);
     store_close(store);

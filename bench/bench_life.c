@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench_life: fills a store with certificates of which some are revoked, straight through
+ * store.h, and writes lists of others for certmill-load --revoke, none in two of them.
+ *
+ *   bench_life DIR CERTIFICATES REVOKED LISTED LIST...
+ *
+ * Certificate number n was issued in microsecond START_US + n and holds made-up octets, 700 of
+ * them. Those that are revoked, and those in the list, lie all over the others.
+ */
+#include <string.h>
+
+#include "bench/bench.h"
+#include "bench/known.h"
+#include "store/store.h"
+
+#define START_US UINT64_C(1735689600000000) /* 2025-01-01 */
+#define DAY_S    INT64_C(86400)
+
+enum { BATCH = 2048, DER_LEN = 700, INSTANCE = 1, YEARS = 20 };
+static const uint64_t STEP = 2654435761; /* a prime: every certificate has its turn */
+static const int64_t START_S = START_US / 1000000;
+
+static void must(enum ca_err err, const char *what)
+{
+    if (err != CA_OK)
+        bench_die("%s: %s", what, ca_err_text(err));
+}
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+static struct store_digest digest_of(char kind, uint64_t n)
+{
+    struct store_digest digest;
+    uint64_t words[2] = { mix(n * 256 + (uint8_t)kind), mix(n * 256 + (uint8_t)kind + 128) };
+
+    memcpy(digest.bytes, words, sizeof(words));
+    return digest;
+}
+
+static struct ca_serial serial_of(uint64_t n)
+{
+    uint64_t words[2] = { mix(n), mix(~n) };
+
+    return ca_serial_make(INSTANCE, START_US + n, (const uint8_t *)words);
+}
+
+static void put_intent(struct store_batch *batch, uint64_t n)
+{
+    const struct store_intent intent = {
+        .serial = serial_of(n),
+        .request = digest_of('r', n),
+        .body = digest_of('b', n),
+        .profile = digest_of('p', 1),
+        .issuer = digest_of('i', 1),
+        .not_after_s = START_S + YEARS * 365 * DAY_S,
+    };
+
+    must(store_put_intent(batch, &intent), "put intent");
+}
+
+static void put_certificate(struct store_batch *batch, uint64_t n)
+{
+    static uint8_t filler[DER_LEN];
+    const struct ca_serial serial = serial_of(n);
+    const struct store_certificate certificate = {
+        .serial = serial,
+        .request = digest_of('r', n),
+        .body = digest_of('b', n),
+        .profile = digest_of('p', 1),
+        .issuer = digest_of('i', 1),
+        .identity = digest_of('s', n),
+        .key = digest_of('k', n),
+        .not_before_s = START_S,
+        .not_after_s = START_S + YEARS * 365 * DAY_S,
+        .delivery = STORE_DELIVERED,
+        .der = ca_bytes_of(filler, DER_LEN),
+    };
+    const struct store_audit audit = {
+        .kind = STORE_AUDIT_ISSUED,
+        .time_us = START_US + n,
+        .actor = CA_BYTES("bench"),
+        .object = ca_serial_bytes(&serial),
+        .request = certificate.request,
+        .body = certificate.body,
+    };
+
+    for (size_t i = 0; i < DER_LEN; i += sizeof(uint64_t))
+        filler[i] = (uint8_t)mix(n + i);
+    must(store_put_certificate(batch, &certificate, &audit), "put certificate");
+}
+
+static void put_revoked(struct store_batch *batch, uint64_t n)
+{
+    const struct store_status_change change = {
+        .serial = serial_of(n),
+        .scope = { digest_of('i', 1), 0 },
+        .request = digest_of('q', n),
+        .body = digest_of('c', n),
+        .old_state = STORE_STATE_VALID,
+        .status = { .state = STORE_STATE_REVOKED,
+                    .reason = 4,
+                    .revoked_s = START_S + DAY_S,
+                    .not_after_s = START_S + YEARS * 365 * DAY_S },
+    };
+    const struct store_audit audit = {
+        .kind = STORE_AUDIT_REVOKED,
+        .time_us = START_US + n,
+        .actor = CA_BYTES("bench"),
+        .object = ca_serial_bytes(&change.serial),
+        .request = change.request,
+        .body = change.body,
+    };
+
+    must(store_put_status(batch, &change, &audit), "put status");
+}
+
+static void fill(struct store *store, uint64_t count)
+{
+    struct store_batch *batch;
+
+    for (uint64_t start = 0; start < count; start += BATCH) {
+        uint64_t end = start + BATCH < count ? start + BATCH : count;
+
+        must(store_begin(store, &batch), "begin");
+        for (uint64_t n = start; n < end; n++) {
+            put_intent(batch, n);
+            put_certificate(batch, n);
+        }
+        must(store_commit(batch), "commit");
+    }
+}
+
+static void revoke(struct store *store, uint64_t revoked, uint64_t count)
+{
+    struct store_batch *batch;
+
+    for (uint64_t start = 0; start < revoked; start += BATCH) {
+        must(store_begin(store, &batch), "begin");
+        for (uint64_t i = start; i < start + BATCH && i < revoked; i++)
+            put_revoked(batch, i * STEP % count);
+        must(store_commit(batch), "commit");
+    }
+}
+
+/* From the first-th of the order in which they are revoked. */
+static void list(const char *path, uint64_t first, uint64_t listed, uint64_t count)
+{
+    struct bench_known_list known = { calloc(listed, sizeof(*known.items)), listed };
+
+    if (known.items == NULL)
+        bench_die("out of memory");
+    for (uint64_t i = 0; i < listed; i++)
+        known.items[i].serial = serial_of((first + i) * STEP % count);
+    bench_known_save(path, &known);
+    bench_known_free(&known);
+}
+
+int main(int argc, char **argv)
+{
+    const struct store_options options = { .map_size = 0 };
+    struct store *store;
+
+    if (argc < 6)
+        bench_die("usage: bench_life DIR CERTIFICATES REVOKED LISTED LIST...");
+    uint64_t count = bench_number("CERTIFICATES", argv[2], 1 << 30);
+    uint64_t revoked = bench_number("REVOKED", argv[3], count);
+    uint64_t listed = bench_number("LISTED", argv[4], count);
+    if (listed == 0 || revoked + listed * (uint64_t)(argc - 5) > count)
+        bench_die("there are only %llu certificates", (unsigned long long)count);
+    must(store_open(argv[1], &options, &store), argv[1]);
+    fill(store, count);
+    revoke(store, revoked, count);
+    store_rest(store);
+    store_close(store);
+    for (int i = 5; i < argc; i++, revoked += listed)
+        list(argv[i], revoked, listed, count);
+    return EXIT_SUCCESS;
+}
