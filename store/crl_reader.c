@@ -59,7 +59,8 @@ static void *reader_run(void *arg)
             chunk.len = 0;
         slot->len = chunk.len < SLOT_LEN ? chunk.len : SLOT_LEN;
         is_over = slot->len == 0;
-        memcpy(slot->bytes, chunk.data, slot->len);
+        if (!is_over)
+            memcpy(slot->bytes, chunk.data, slot->len);
         chunk = ca_bytes_of(chunk.data + slot->len, chunk.len - slot->len);
         slot_fill(reader, err);
     }

@@ -54,7 +54,7 @@ done
 # ---- read by others
 
 reads() { # CA FILE COUNT
-    local sm2=() text
+    local text
     text=$(openssl crl -inform DER -in "$2" -noout -text)
     [ "$(grep -c 'Serial Number:' <<<"$text")" = "$3" ] || return 1
     /usr/bin/python3 "$here/tests/e2e/crl_read.py" "$1.der" "$2" "$3" || return 1
