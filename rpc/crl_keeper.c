@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/crl_keeper.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "rpc/log.h"
 
@@ -17,6 +20,7 @@ enum {
     RETRY_DOUBLINGS_MAX = 6,
     ALARM_LEN_MAX = 128,
     NO_SHARD = -1,
+    NICENESS = 5, /* a third of the processor time of another thread, where there is not enough */
 };
 
 /* Failures, and when it is worth trying again. Of one list, of a CA's key, or of everything. */
@@ -540,6 +544,10 @@ static void *keeper_run(void *arg)
     struct rpc_call *call;
     struct task task;
 
+    /* Of this thread and those it starts: certificates come before lists where both want to work.
+     */
+    if (setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS) != 0)
+        log_warn("CRLs are made with the priority of everything else", "error=%s", strerror(errno));
     inspect_all(keeper);
     pthread_mutex_lock(&keeper->lock);
     for (;;) {

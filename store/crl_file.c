@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/crl_file.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "ca/crypto/digest.h"
+#include "store/crl_reader.h"
 
 enum {
     PAIR_LEN_MIN = 8, /* SEQUENCE of two INTEGERs of one octet */
     STAGE_LEN = 32768,
+    THREAD_LEN_MIN = 1 << 20, /* octets of entries: a second thread takes some of the work */
 };
 
 /* What one list is made with. */
@@ -105,15 +108,23 @@ static enum ca_err take_chunk(struct making *making, struct ca_bytes chunk, bool
     return CA_OK;
 }
 
-static enum ca_err take_entries(struct making *making, bool is_written)
+static enum ca_err next_entries(const struct making *making, struct store_crl_reader *reader,
+                                struct ca_bytes *chunk_out)
 {
     const struct store_crl_source *source = &making->job->source;
+
+    return reader == NULL ? source->next(source->arg, chunk_out)
+                          : store_crl_reader_next(reader, chunk_out);
+}
+
+static enum ca_err take_all(struct making *making, struct store_crl_reader *reader, bool is_written)
+{
     uint64_t left = making->form->entries_len;
     struct ca_bytes chunk;
     enum ca_err err;
 
     for (;;) {
-        if ((err = source->next(source->arg, &chunk)) != CA_OK)
+        if ((err = next_entries(making, reader, &chunk)) != CA_OK)
             return err;
         if (chunk.len > left || (chunk.len == 0 && left > 0))
             return CA_ERR_STORAGE_CORRUPT;
@@ -123,6 +134,19 @@ static enum ca_err take_entries(struct making *making, bool is_written)
         if ((err = take_chunk(making, chunk, is_written)) != CA_OK)
             return err;
     }
+}
+
+static enum ca_err take_entries(struct making *making, bool is_written)
+{
+    struct store_crl_reader *reader = NULL;
+    enum ca_err err = CA_OK;
+
+    if (making->form->entries_len >= THREAD_LEN_MIN)
+        err = store_crl_reader_open(&making->job->source, &reader);
+    if (err == CA_OK)
+        err = take_all(making, reader, is_written);
+    store_crl_reader_close(reader);
+    return err;
 }
 
 static enum ca_err take_tbs(struct making *making, bool is_written)
@@ -246,6 +270,38 @@ static enum ca_err write_signature(struct making *making)
     return store_publish_append(making->publish, der_writer_bytes(&writer));
 }
 
+/* ---- the digest of the file, meanwhile */
+
+struct digesting {
+    struct ca_bytes file;
+    uint8_t *sha256; /* of the list made */
+    pthread_t thread;
+    bool is_started;
+};
+
+static void *digest_run(void *arg)
+{
+    const struct digesting *digesting = arg;
+
+    crypto_sha256(&digesting->file, 1, digesting->sha256);
+    return NULL;
+}
+
+/* Without a thread it is done at once. */
+static void digest_begin(struct digesting *digesting)
+{
+    digesting->is_started = digesting->file.len >= THREAD_LEN_MIN &&
+                            pthread_create(&digesting->thread, NULL, digest_run, digesting) == 0;
+    if (!digesting->is_started)
+        digest_run(digesting);
+}
+
+static void digest_end(struct digesting *digesting)
+{
+    if (digesting->is_started)
+        pthread_join(digesting->thread, NULL);
+}
+
 /* What stands in the file, not what was meant to. */
 static enum ca_err pass_gate(struct making *making, struct store_crl_made *made,
                              struct ca_refusal *refusal)
@@ -266,10 +322,11 @@ static enum ca_err pass_gate(struct making *making, struct store_crl_made *made,
         return err;
     if (x509_crl_parse(file, &making->list, refusal) != CA_OK)
         return CA_ERR_CRL_GATE;
-    if ((err = rules_crl_gate_check(&gate, &making->list, &made->difference, refusal)) != CA_OK)
-        return err;
-    crypto_sha256(&file, 1, made->sha256);
-    return CA_OK;
+    struct digesting digesting = { .file = file, .sha256 = made->sha256 };
+    digest_begin(&digesting);
+    err = rules_crl_gate_check(&gate, &making->list, &made->difference, refusal);
+    digest_end(&digesting);
+    return err;
 }
 
 static enum ca_err make(struct making *making, struct store_crl_made *made,

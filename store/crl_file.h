@@ -15,7 +15,8 @@
 /* Where the entries come from, in ascending order of serial numbers. */
 struct store_crl_source {
     void *arg;
-    /* The next octets, cut anywhere; lent until the next call. Empty: no more. */
+    /* The next octets, cut anywhere; lent until the next call. Empty: no more. Of a long list
+     * another thread asks for them. */
     enum ca_err (*next)(void *arg, struct ca_bytes *chunk_out);
     /* From the start, the same octets again: once in a million lists they are read twice. */
     enum ca_err (*rewind)(void *arg);

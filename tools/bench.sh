@@ -5,6 +5,7 @@
 #
 #   tools/bench.sh [--quick] issue|store|start|crypto|keys|all
 #   tools/bench.sh life [CERTIFICATES [REVOKED]]    in the store beforehand: 400000, a tenth of them
+#   tools/bench.sh crl [COUNT...]  entries of the lists, ascending: 1000000 10000000
 #   tools/bench.sh table FILE      the figures as a Markdown table, with targets
 #
 # Environment: CERTMILL_BENCH_STORED   certificates in the large store (10000000)
@@ -17,6 +18,7 @@ cd "$(dirname "$0")/.."
 read -ra keys <<<"${CERTMILL_BENCH_KEYS:-p256 ed25519 rsa2048 sm2}"
 rounds=${CERTMILL_BENCH_ROUNDS:-3}
 stored=${CERTMILL_BENCH_STORED:-10000000}
+crl_counts=(1000000 10000000)
 declare -A counts=([p256]=200000 [ed25519]=100000 [rsa2048]=30000 [sm2]=200000)
 declare -A single_counts=([p256]=60000 [ed25519]=40000 [rsa2048]=15000 [sm2]=60000)
 declare -A key_pools=([p256]=0 [ed25519]=0 [rsa2048]=512 [sm2]=8192)
@@ -27,6 +29,7 @@ if [ "${1:-}" = --quick ]; then
     counts=([p256]=100000 [ed25519]=60000 [rsa2048]=20000 [sm2]=60000)
     single_counts=([p256]=30000 [ed25519]=20000 [rsa2048]=10000 [sm2]=20000)
     key_pools[rsa2048]=128
+    crl_counts=(1000000)
     key_pools[sm2]=2048
 fi
 in_flight=16 # messages of 64 requests
@@ -331,6 +334,83 @@ bench_life() {
     medians "$work/rounds" | emit
 }
 
+# ---- crl: lists from stored state
+
+# What follows from the figures of the smallest and the largest list.
+crl_ratios() {
+    ratio "crl.full.$1.of_openssl" "crl.full.$1.seconds" "crl.openssl.$1.seconds"
+    figure "crl.sm2.$2.of_bound" "$(awk -v s="$(value "crl.sm2.$2.seconds")" \
+        -v octets="$(value "crl.sm2.$2.octets")" -v speed="$(value crl.sm3.speed)" \
+        -v sha="$(value "crl.full.$2.seconds")" \
+        'BEGIN { printf "%.3f", s / (1.3 * octets / speed / 1e6 + sha) }')" ratio
+    figure "crl.delta.1000.of.$2.above_commit_ms" "$(awk -v ms="$(value "crl.delta.1000.of.$2.ms")" \
+        -v commit="$(value crl.commit.ms)" 'BEGIN { printf "%.3f", ms - commit }')" ms
+    [ "$1" = "$2" ] || ratio "crl.full.$2.of_$1" "crl.full.$2.seconds" "crl.full.$1.seconds"
+}
+
+# How far the data file of the instance grows while a command runs, in KiB: into the file named.
+grown() {
+    local before to=$2 file=$work/$1/data/data.mdb
+    shift 2
+    before=$(stat -c %b "$file")
+    "$@"
+    echo $((($(stat -c %b "$file") - before) / 2)) >"$to"
+}
+
+# Lists of the instance, one after the other, until it is told to stop.
+make_lists() {
+    local url
+    url=$(url_of "$1")
+    while [ ! -e "$work/enough" ]; do
+        "$bin/certmill" crl make --url "$url" >>"$work/made"
+    done
+}
+
+# Certificates while lists are made, and without; in turn, so that both meet the same store.
+crl_issue() {
+    local name=$1 round makes
+    csrs_make p256
+    : >"$work/rounds"
+    daemon_start "$name"
+    "$bin/certmill" crl make --url "$(url_of "$name")" >/dev/null
+    for ((round = 1; round <= rounds; round++)); do
+        say "crl: issuing without and with a list being made, round $round of $rounds"
+        grown "$name" "$work/grown-alone" batch64 "$name" p256 crl.issue.alone >>"$work/rounds"
+        rm -f "$work/enough"
+        : >"$work/made"
+        make_lists "$name" &
+        makes=$!
+        grown "$name" "$work/grown-making" batch64 "$name" p256 crl.issue.making >>"$work/rounds"
+        touch "$work/enough"
+        wait "$makes"
+        printf 'crl.issue.making.lists\t%s\tlists\n' "$(grep -c full "$work/made")" >>"$work/rounds"
+        awk -v a="$(cat "$work/grown-alone")" -v b="$(cat "$work/grown-making")" \
+            'BEGIN { printf "crl.issue.alone.grown\t%.1f\tMiB\ncrl.issue.making.grown\t%.1f\tMiB\n", a / 1024, b / 1024 }' \
+            >>"$work/rounds"
+    done
+    daemon_stop
+    medians "$work/rounds" | grep -E 'rate|lists|grown' | emit
+    ratio crl.issue.of_alone crl.issue.making.rate crl.issue.alone.rate
+}
+
+bench_crl() {
+    local sizes=("${@:-}") count out=$work/lists
+    [ -n "${sizes[0]}" ] || sizes=("${crl_counts[@]}")
+    mkdir -p "$out"
+    "$bin/bench_crl" hashes | emit
+    for count in "${sizes[@]}"; do
+        instance "crl-$count" p256
+        say "crl: revoking $count"
+        "$bin/bench_crl" fill "$work/crl-$count/data" "$work/crl-$count/ca/main.pem" "$count"
+        say "crl: lists of $count"
+        "$bin/bench_crl" make "$work/crl-$count/data" "$work/crl-$count/ca/main.pem" "$out" | emit
+        [ "$count" != "${sizes[0]}" ] || "$bin/bench_crl" openssl "$out/bench.crl" | emit
+    done
+    "$bin/bench_crl" delta "$work/crl-$count/data" "$work/crl-$count/ca/main.pem" "$out" 1000 | emit
+    crl_ratios "${sizes[0]}" "$count"
+    crl_issue "crl-$count"
+}
+
 # ---- the table
 
 # targets: pattern of the name (a regular expression), relation, bound.
@@ -351,6 +431,12 @@ store\.put\.rate >= 150000
 store\.put\.us <= 5
 store\.find\..*us <= 10
 start\.[0-9]+\.ready_ms <= 1000
+crl\.full\.1000000\.of_openssl <= 0.0333
+crl\.full\.10000000\.of_1000000 <= 12
+crl\.(full|sm2)\.10000000\.memory <= 32
+crl\.sm2\.10000000\.of_bound <= 1
+crl\.delta\.1000\.of\.10000000\.above_commit_ms <= 20
+crl\.issue\.of_alone >= 0.6
 life\.revoke\.rate >= 20000
 life\.renew\.p256\.efficiency >= 0.80
 start\.[0-9]+\.anonymous_mib <= 128
@@ -391,7 +477,7 @@ table)
     table "$2"
     exit
     ;;
-issue | store | start | crypto | life | keys | all) ;;
+issue | store | start | crypto | life | crl | keys | all) ;;
 *) usage ;;
 esac
 build
@@ -407,6 +493,7 @@ start) bench_start ;;
 crypto) bench_crypto ;;
 keys) bench_keys ;;
 life) bench_life "${@:2}" ;;
+crl) bench_crl "${@:2}" ;;
 all)
     bench_crypto
     bench_keys
@@ -415,6 +502,7 @@ all)
     bench_stored_rate
     bench_start
     bench_life
+    bench_crl
     ;;
 esac
 rm -rf "$work"

@@ -87,6 +87,29 @@ run openssl verify -vfyopt distid:1234567812345678 -CAfile instance/ca/demo-sm2.
 say "One of them"
 run openssl x509 -in sm2.pem -noout -text -certopt no_pubkey,no_sigdump
 
+say "A renewal: a new key, and a life that goes on from the old end"
+serial_of() { openssl x509 -in "$1" -noout -serial | cut -d= -f2 | tr A-F a-f; }
+openssl genpkey -algorithm SM2 -out sm2-new.key 2>/dev/null
+run openssl req -new -key sm2-new.key -sm3 -sigopt distid:1234567812345678 \
+    -subj "/C=CN/O=Example Ltd/CN=Example Ltd" -out sm2-new.csr
+run certmill renew --profile enterprise --ca demo-sm2 --predecessor "$(serial_of sm2.pem)" \
+    --value uscc=91350100M000100Y43 sm2-new.csr --out sm2-new.pem
+run openssl x509 -in sm2.pem -noout -enddate
+run openssl x509 -in sm2-new.pem -noout -startdate -enddate
+
+say "A revocation, and the CRL that has it"
+run certmill revoke --reason keyCompromise "$(serial_of rsa.pem)"
+run certmill crl make --ca demo-rsa
+run certmill crl export --ca demo-rsa --pem --out rsa-crl.pem
+run openssl crl -in rsa-crl.pem -noout -text
+echo "   $ openssl verify -crl_check -CAfile instance/ca/demo-rsa.pem -CRLfile rsa-crl.pem rsa.pem"
+if openssl verify -crl_check -CAfile instance/ca/demo-rsa.pem -CRLfile rsa-crl.pem rsa.pem \
+    >verdict 2>&1 || ! grep -q 'certificate revoked' verdict; then
+    cat verdict
+    exit 1
+fi
+sed 's/^/   /' verdict
+
 say "What the CA knows"
 run certmill find --from "$(date -u +%F)"
 run certmill health
@@ -108,6 +131,7 @@ It works. To go on in build/demo, with build/release in your PATH:
    certmilld --config instance/certmill.conf --passphrase-file passphrase &
    certmill issue --dir instance --profile tls-server --dns a.example.cn p256.csr
    certmill find --dir instance --key p256.csr --json
+   certmill crl list --dir instance
    certmill help
 
 Settings: build/demo/instance/certmill.conf and docs/CONFIG.md. Profiles: docs/PROFILES.md.

@@ -42,6 +42,13 @@ openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k.ke
 start i
 check "a certificate" certmill issue --dir i --profile tls-server k.csr --out k.pem
 check "openssl accepts it" openssl verify -CAfile good.pem k.pem
+check "revoked" certmill revoke --dir i --reason superseded \
+    "$(openssl x509 -in k.pem -noout -serial | cut -d= -f2)"
+check "a list signed in the token" certmill crl make --dir i
+check "openssl verifies it" sh -c \
+    'openssl crl -inform DER -in i/crl/main.crl -noout -verify -CAfile good.pem 2>&1 | grep -q "verify OK"'
+check "and sees what is revoked" sh -c \
+    'openssl crl -inform DER -in i/crl/main.crl -noout -text | grep -q "Serial Number:"'
 check "the end" stop
 check "no PIN in the log" sh -c '! grep -q 47110815 daemon.log'
 finish

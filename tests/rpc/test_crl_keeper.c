@@ -25,21 +25,18 @@ static atomic_int writes_left;    /* then writes fail; below 0: never */
 
 /* ---- seams */
 
-enum ca_err __real_keys_sign_digest(struct keys_signer *signer, struct crypto *crypto,
-                                    enum crypto_sig sig, const struct crypto_digest *digest,
-                                    struct crypto_signature *signature);
-enum ca_err __wrap_keys_sign_digest(struct keys_signer *signer, struct crypto *crypto,
-                                    enum crypto_sig sig, const struct crypto_digest *digest,
-                                    struct crypto_signature *signature);
-enum ca_err __wrap_keys_sign_digest(struct keys_signer *signer, struct crypto *crypto,
-                                    enum crypto_sig sig, const struct crypto_digest *digest,
-                                    struct crypto_signature *signature)
+enum ca_err __real_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures);
+enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures);
+enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
+                             const struct keys_order *order, struct crypto_signature *signatures)
 {
     int err = atomic_load(&sign_error);
 
     if (err != CA_OK && signer == instance.cas[0].signer)
         return (enum ca_err)err;
-    return __real_keys_sign_digest(signer, crypto, sig, digest, signature);
+    return __real_keys_sign(signer, crypto, order, signatures);
 }
 
 enum ca_err __real_store_entries_open_since(struct store_view *view,

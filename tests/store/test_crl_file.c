@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ca/crypto/digest.h"
 #include "tests/support/check.h"
 #include "tests/support/issuer.h"
 
@@ -134,5 +135,87 @@ Test(crl_file, a_header_whose_length_depends_on_the_signature_is_right)
         check_bytes(list.idp.url, form.url);
     }
     cr_assert(border_count >= 60, "%zu lists near the border", border_count);
+    issuer_close(&issuer);
+}
+
+/* ---- long lists, which another thread reads */
+
+static size_t chunks_left; /* then the source fails */
+
+static enum ca_err next_failing(void *arg, struct ca_bytes *chunk_out)
+{
+    if (chunks_left == 0)
+        return CA_ERR_STORAGE_CORRUPT;
+    chunks_left--;
+    return entries_next(arg, chunk_out);
+}
+
+static size_t done_calls;
+
+static void count_done(void *arg)
+{
+    (void)arg;
+    done_calls++;
+}
+
+static enum ca_err write_long(enum ca_err (*next)(void *arg, struct ca_bytes *chunk_out),
+                              size_t chunk)
+{
+    const struct store_crl_job job = {
+        .form = &form,
+        .source = { &entries, next, entries_rewind, count_done },
+        .signer = issuer.signer,
+        .crypto = issuer.crypto,
+        .gate = { .key = issuer.own },
+    };
+    const struct store_publish_options options = { 0 };
+
+    entries.at = 0;
+    entries.chunk = chunk;
+    done_calls = 0;
+    return store_crl_write(path, &job, &options, &made, &refusal);
+}
+
+static void start_long(void)
+{
+    issuer_open(&issuer, CRYPTO_KEY_P256, CRYPTO_SIG_ECDSA_SHA256);
+    entries_free(&entries);
+    entries_fill(&entries, 1, 60000, 18);
+    cr_assert(entries.len > 2 << 20);
+    form = issuer_form(&issuer, numbers);
+    form.entries_len = entries.len;
+}
+
+Test(crl_file, a_long_list_is_the_same_however_its_entries_are_cut)
+{
+    static const size_t chunks[] = { 37, 4096, 131072, 131073, 400000, 1 << 24 };
+    uint8_t digest[32];
+
+    start_long();
+    for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
+        check_ok(write_long(entries_next, chunks[i]));
+        cr_assert_eq(done_calls, 1);
+        read_list();
+        check_bytes(list.entries, ca_bytes_of(entries.memory, entries.len));
+        check_ok(rules_crl_verify(issuer.crypto, issuer.own, &list));
+        crypto_sha256(&list.whole, 1, digest);
+        check_bytes(ca_bytes_of(made.sha256, 32), ca_bytes_of(digest, 32));
+    }
+    issuer_close(&issuer);
+}
+
+Test(crl_file, a_source_that_fails_within_a_long_list_leaves_nothing)
+{
+    start_long();
+    for (size_t count = 0; count < 30; count += 7) {
+        chunks_left = count;
+        check_err(write_long(next_failing, 65536), CA_ERR_STORAGE_CORRUPT);
+        cr_assert(access(path, F_OK) != 0 && done_calls == 0);
+    }
+    form.entries_len = entries.len - 1; /* more than announced */
+    check_err(write_long(entries_next, 65536), CA_ERR_STORAGE_CORRUPT);
+    form.entries_len = entries.len + 1;
+    check_err(write_long(entries_next, 65536), CA_ERR_STORAGE_CORRUPT);
+    cr_assert(access(path, F_OK) != 0);
     issuer_close(&issuer);
 }
