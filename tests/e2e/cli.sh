@@ -5,7 +5,7 @@
 
 check "help" certmill help
 for command in init ca issue renew replace change revoke hold release ack abandon get find changes \
-    stats health "ca import"; do
+    stats health "ca import" "crl make" "crl list" "crl export"; do
     # shellcheck disable=SC2086
     check "$command: help" certmill $command --help
     check "$command: on standard output" grep -q '^usage: certmill ' out
