@@ -174,6 +174,7 @@ struct asker {
     pthread_mutex_t lock;
     pthread_cond_t ready;
     struct rpc_session session;
+    struct rpc_caller *caller;
     Certmill__Answer *answer;
 };
 
@@ -186,6 +187,7 @@ static void take_answer(void *arg, struct rpc_call *call)
     (void)arg;
     rpc_call_answer_pack(call, packed);
     rpc_call_free(call);
+    rpc_caller_free(asker->caller); /* the pipeline may be gone when the answer is looked at */
     pthread_mutex_lock(&asker->lock);
     asker->answer = certmill__answer__unpack(NULL, size, packed);
     pthread_cond_signal(&asker->ready);
@@ -286,26 +288,24 @@ struct asker *instance_ask_begin(struct instance *instance, const Certmill__Requ
     struct asker *asker = calloc(1, sizeof(*asker));
     size_t size = certmill__request__get_packed_size(request);
     uint8_t *packed = malloc(size + 1);
-    struct rpc_caller *caller;
     struct rpc_call *call;
 
     certmill__request__pack(request, packed);
     pthread_mutex_init(&asker->lock, NULL);
     pthread_cond_init(&asker->ready, NULL);
     rpc_session_init(&asker->session, &instance->config, true, 0);
-    check_ok(rpc_caller_new(instance->pipeline, &caller));
+    check_ok(rpc_caller_new(instance->pipeline, &asker->caller));
     check_ok(rpc_call_new(&call));
     call->connection = asker;
     call->session = &asker->session;
     enum ca_err err = rpc_call_decode(call, ca_bytes_of(packed, size));
     free(packed);
     if (err == CA_OK)
-        err = rpc_pipeline_offer(instance->pipeline, caller, call);
+        err = rpc_pipeline_offer(instance->pipeline, asker->caller, call);
     if (err != CA_OK) {
         rpc_call_refuse(call, err);
         take_answer(NULL, call);
     }
-    rpc_caller_free(caller); /* it ends with its call; the pipeline may be gone before the asker */
     return asker;
 }
 
