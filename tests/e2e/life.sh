@@ -54,17 +54,26 @@ denied() {
     cp err said
     check "nothing was made" test ! -e "$new.pem"
 }
-# known NAME [FIELD VALUE]...: what the daemon knows of NAME.pem; "" for nothing
+# known NAME [FIELD VALUE]...: what the daemon says of NAME.pem; "" for no such field
 known() {
     local name=$1
     shift
-    certmill get --dir i --json "$(serial "$name.pem")" >status || true
-    check "$name: $*" python3 - "$@" <<'EOF'
-import json, sys
-known = json.load(open("status"))[0]
-for field, value in zip(sys.argv[1::2], sys.argv[2::2]):
-    assert known.get(field, "") == value, (field, known.get(field, ""), value)
-EOF
+    certmill get --dir i --status "$(serial "$name.pem")" >status || true
+    check "$name: $*" tells "$@"
+}
+tells() {
+    local known
+    known=$'\n'$(<status)$'\n'
+    while [ $# -gt 0 ]; do
+        case $2 in
+        "") [[ $known != *$'\n'"$1: "* ]] ;;
+        *) [[ $known == *$'\n'"$1: $2"$'\n'* ]] ;;
+        esac || {
+            echo "$1 is not '$2': $known"
+            return 1
+        }
+        shift 2
+    done
 }
 act() { # WHAT NAME [OPTION...]
     local what=$1 name=$2
@@ -138,7 +147,7 @@ lost_at=$(date -u -d "$(openssl x509 -in a3.pem -noout -startdate | cut -d= -f2)
 followed b replace a3 --cause lost --lost-at "$lost_at"
 check "the same subject" same_subject a3.pem b.pem
 check "the same end" same_end a3.pem b.pem
-known a3 state revoked reason keyCompromise invalidity_date "$lost_at"
+known a3 state revoked reason keyCompromise "invalid since" "$lost_at"
 known b state valid delivery "done"
 denied CERT_REVOKED other replace a3 --cause damaged
 denied RENEW_REVOKED other renew a3
@@ -149,7 +158,7 @@ denied RENEW_KEY same replace b --cause lost
 followed c replace b --cause damaged
 check "the same subject" same_subject b.pem c.pem
 check "the same end" same_end b.pem c.pem
-known b state revoked reason superseded invalidity_date ""
+known b state revoked reason superseded "invalid since" ""
 
 # ---- change
 
@@ -254,7 +263,7 @@ refused "same id, something else" 1 IDEMPOTENCY_CONFLICT act release h \
 denied RENEW_HELD other renew h
 denied CERT_HELD other replace h --cause lost
 check "released" act release h
-known h state valid reason "" revoked_at ""
+known h state valid reason "" "revoked at" ""
 check "revoked" act revoke h --reason cessationOfOperation
 cp out answer
 known h state revoked reason cessationOfOperation
