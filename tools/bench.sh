@@ -288,6 +288,7 @@ revoke_rounds() {
     instance life p256 --instance 1
     say "filling a store with $1 certificates, $2 revoked"
     "$bin/bench_life" "$work/life/data" "$1" "$2" "$listed" "${lists[@]}"
+    find "$work/life/data" -type f -exec cat {} + >/dev/null # brings the files into memory
     for ((round = 1; round <= rounds; round++)); do
         say "life: revocations, round $round of $rounds"
         daemon_start life
