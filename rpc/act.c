@@ -98,7 +98,6 @@ static enum ca_err find_target(const struct rpc_config *config, struct store_vie
         err = store_find_intent(view, serial, &intent);
     if (err != CA_OK)
         return err;
-    act->is_intent = true;
     act->target = rpc_target_of_intent(&intent);
     act->life = life_of(config, &intent.profile);
     return CA_OK;
@@ -243,6 +242,15 @@ static enum ca_err check_exclusive(struct rpc_engine *engine, struct store_view 
     return err == CA_OK ? CA_ERR_UNKNOWN : err == CA_ERR_NOT_FOUND ? CA_OK : err;
 }
 
+/* What was an intent when it was looked up may have become a certificate since then. */
+static enum ca_err look_again(struct rpc_engine *engine, struct store_view *view,
+                              struct rpc_act *act)
+{
+    const struct ca_serial serial = act->target.serial;
+
+    return act->target.is_intent ? find_target(engine->config, view, &serial, act) : CA_OK;
+}
+
 static enum ca_err put_state(struct rpc_engine *engine, struct store_batch *batch,
                              struct rpc_act *act, const struct rpc_wish *wish)
 {
@@ -259,7 +267,7 @@ static enum ca_err put_state(struct rpc_engine *engine, struct store_batch *batc
     };
     const struct rpc_source source = { .batch = batch };
 
-    if (act->is_intent && request.act != RULES_REVOKE)
+    if (act->target.is_intent && request.act != RULES_REVOKE)
         return ca_refuse(&act->refusal, CA_ERR_STATE, "serial", "an intent can only be revoked");
     enum ca_err err = rpc_target_standing(&source, &act->target, &act->standing);
     if (err != CA_OK)
@@ -268,7 +276,7 @@ static enum ca_err put_state(struct rpc_engine *engine, struct store_batch *batc
     err = rules_life_act(act->life, &request, &act->standing, &act->is_put, &act->refusal);
     if (err != CA_OK || !act->is_put)
         return err;
-    engine->has_revoked_intents = engine->has_revoked_intents || act->is_intent;
+    engine->has_revoked_intents = engine->has_revoked_intents || act->target.is_intent;
     return rpc_target_put(batch, &act->target, old_state, &act->standing, wish);
 }
 
@@ -318,11 +326,13 @@ static enum ca_err acknowledge(struct store_batch *batch, struct rpc_act *act,
         return ca_refuse(&act->refusal, CA_ERR_CERT_HELD, "serial", "only a valid certificate");
     if (member->delivery == STORE_DELIVERED)
         return CA_OK;
-    enum ca_err err = put_delivery(batch, act, STORE_DELIVERED, wish);
-    act->is_put = err == CA_OK;
-    if (err != CA_OK || !act->has_predecessor)
-        return err;
-    return whole(rpc_target_end(batch, &act->predecessor, &fate, &next, &is_changed));
+    if (act->has_predecessor) {
+        enum ca_err err = rpc_target_end(batch, &act->predecessor, &fate, &next, &is_changed);
+        if (err != CA_OK)
+            return err;
+    }
+    act->is_put = true;
+    return whole(put_delivery(batch, act, STORE_DELIVERED, wish));
 }
 
 /* One change has the request: that of the state, if there is one. */
@@ -350,7 +360,7 @@ static enum ca_err put_delivery_act(struct store_batch *batch, struct rpc_act *a
     const struct rpc_source source = { .batch = batch };
     struct store_line line;
 
-    if (act->is_intent)
+    if (act->target.is_intent)
         return ca_refuse(&act->refusal, CA_ERR_STATE, "serial", "an intent can only be revoked");
     enum ca_err err = rpc_target_standing(&source, &act->target, &act->standing);
     if (err == CA_OK)
@@ -394,6 +404,8 @@ static enum ca_err act_put(struct rpc_engine *engine, struct store_batch *batch,
     if (act->is_conflict)
         return put_conflict(batch, act, &wish);
     enum ca_err err = check_exclusive(engine, view, call, act);
+    if (err == CA_OK)
+        err = look_again(engine, view, act);
     if (err == CA_OK)
         err = is_of_delivery(act) ? put_delivery_act(batch, act, &wish)
                                   : put_state(engine, batch, act, &wish);

@@ -26,7 +26,6 @@ struct rpc_act {
     struct ca_refusal refusal;
     struct store_digest request, body;
     struct rpc_target target;
-    bool is_intent;
     const struct rules_life *life; /* of its profile */
     struct rpc_target predecessor; /* that ends when this one is acknowledged */
     bool has_predecessor;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * claims: which request ids and keys are on their way to the disk.
+ * claims: which request ids, keys and lines are on their way to the disk.
  *
  * What is stored is found in the store; what is between its intent and its certificate is
  * found here, so that the same request asked twice at once is done once. A claim goes from

@@ -370,6 +370,8 @@ static enum ca_err item_record(struct rpc_engine *engine, struct store_batch *st
     if (engine->has_revoked_intents)
         err = check_intent(store_batch, item);
     if (err == CA_OK)
+        err = rpc_succeed_check_old(store_batch, item);
+    if (err == CA_OK)
         err = store_put_certificate(store_batch, &item->record, &audit);
     if (err == CA_OK)
         err = rpc_succeed_recorded(engine, store_batch, item);

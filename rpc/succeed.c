@@ -310,6 +310,16 @@ enum ca_err rpc_succeed_reserved(struct rpc_engine *engine, struct store_batch *
     return fate_put(engine, batch, item);
 }
 
+enum ca_err rpc_succeed_check_old(struct store_batch *batch, const struct rpc_issue *item)
+{
+    const struct rpc_source source = { .batch = batch };
+    struct rules_standing standing;
+
+    if (item->succession == NULL || item->succession->fate.time != RULES_FATE_WITH_NEW)
+        return CA_OK;
+    return rpc_target_standing(&source, &item->succession->old, &standing);
+}
+
 enum ca_err rpc_succeed_recorded(struct rpc_engine *engine, struct store_batch *batch,
                                  const struct rpc_issue *item)
 {

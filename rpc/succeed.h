@@ -48,6 +48,9 @@ CA_MUST_CHECK enum ca_err rpc_succeed_verified(struct rpc_issue *item);
 /* May it be reserved, as things stand now? view is the writer's. */
 CA_MUST_CHECK enum ca_err rpc_succeed_decide(struct rpc_engine *engine, struct store_batch *batch,
                                              struct store_view *view, struct rpc_issue *item);
+/* Can be read what is to be changed with the certificate? Before that is put. */
+CA_MUST_CHECK enum ca_err rpc_succeed_check_old(struct store_batch *batch,
+                                                const struct rpc_issue *item);
 /* With the intent, once that is put; with the certificate, once that is. */
 CA_MUST_CHECK enum ca_err rpc_succeed_reserved(struct rpc_engine *engine, struct store_batch *batch,
                                                const struct rpc_issue *item);

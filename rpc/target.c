@@ -23,6 +23,7 @@ struct rpc_target rpc_target_of_intent(const struct store_intent *record)
         .not_after_s = record->not_after_s,
         .lineage = record->lineage != 0 ? record->lineage : ca_serial_locator(&record->serial),
         .self = { .serial = record->serial },
+        .is_intent = true,
     };
 }
 
@@ -140,12 +141,13 @@ enum ca_err rpc_target_put(struct store_batch *batch, const struct rpc_target *t
         .request = wish->request,
         .body = wish->body,
     };
+    bool was_nothing = target->is_intent && old_state == RULES_STATE_VALID;
     const struct store_status_change change = {
         .serial = target->serial,
         .scope = target->scope,
         .request = wish->request,
         .body = wish->body,
-        .old_state = rpc_store_state(old_state),
+        .old_state = was_nothing ? STORE_STATE_NONE : rpc_store_state(old_state),
         .status = {
             .state = rpc_store_state(standing->state),
             .reason = (uint8_t)standing->reason,

@@ -18,6 +18,7 @@ struct rpc_target {
     int64_t not_after_s;
     uint64_t lineage;         /* locator of the first of its line */
     struct store_member self; /* as issued */
+    bool is_intent;
 };
 struct rpc_target rpc_target_of(const struct store_certificate *record);
 struct rpc_target rpc_target_of_intent(const struct store_intent *record);

@@ -403,3 +403,12 @@ Test(crypto, names_are_those_of_the_configuration)
     cr_assert_str_eq(crypto_key_type_name(CRYPTO_KEY_SM2), "sm2");
     cr_assert_str_eq(crypto_key_type_name(CRYPTO_KEY_NONE), "none");
 }
+
+Test(crypto, every_type_of_key_has_a_usual_signature_that_fits_it)
+{
+    for (int type = CRYPTO_KEY_P256; type <= CRYPTO_KEY_SM2; type++) {
+        enum crypto_sig sig = crypto_sig_usual((enum crypto_key_type)type);
+        cr_assert(crypto_sig_fits(sig, (enum crypto_key_type)type), "%d", type);
+    }
+    cr_assert(crypto_sig_usual(CRYPTO_KEY_NONE) == CRYPTO_SIG_NONE);
+}

@@ -54,17 +54,26 @@ denied() {
     cp err said
     check "nothing was made" test ! -e "$new.pem"
 }
-# known NAME [FIELD VALUE]...: what the daemon knows of NAME.pem; "" for nothing
+# known NAME [FIELD VALUE]...: what the daemon says of NAME.pem; "" for no such field
 known() {
     local name=$1
     shift
-    certmill get --dir i --json "$(serial "$name.pem")" >status || true
-    check "$name: $*" python3 - "$@" <<'EOF'
-import json, sys
-known = json.load(open("status"))[0]
-for field, value in zip(sys.argv[1::2], sys.argv[2::2]):
-    assert known.get(field, "") == value, (field, known.get(field, ""), value)
-EOF
+    certmill get --dir i --status "$(serial "$name.pem")" >status || true
+    check "$name: $*" tells "$@"
+}
+tells() {
+    local known
+    known=$'\n'$(<status)$'\n'
+    while [ $# -gt 0 ]; do
+        case $2 in
+        "") [[ $known != *$'\n'"$1: "* ]] ;;
+        *) [[ $known == *$'\n'"$1: $2"$'\n'* ]] ;;
+        esac || {
+            echo "$1 is not '$2': $known"
+            return 1
+        }
+        shift 2
+    done
 }
 act() { # WHAT NAME [OPTION...]
     local what=$1 name=$2
@@ -117,6 +126,12 @@ USCC=91110108722619411A denied RENEW_IDENTITY_CHANGED stranger renew a3
 USCC=91110108722619411A denied RENEW_IDENTITY_CHANGED stranger change a3
 denied RENEW_CAP other renew a3 --term 60
 check "with the dates it would have had" grep -q 'would be valid from 20..-..-..T16:00:00Z until' said
+refused "the same in JSON" 1 ': RENEW_CAP: ' make other renew --predecessor "$(serial a3.pem)" \
+    --term 60 --json
+mv other.pem other.json
+check "also with the dates" python3 -c 'import json; known = json.load(open("other.json"))[0]
+assert known["status"]["code"] == "RENEW_CAP" and known["not_after"].endswith("T15:59:59Z"), known
+assert "serial" not in known and "certificate" not in known, known'
 denied TERM other renew a3 --term 13
 
 # ---- replacement
@@ -132,7 +147,7 @@ lost_at=$(date -u -d "$(openssl x509 -in a3.pem -noout -startdate | cut -d= -f2)
 followed b replace a3 --cause lost --lost-at "$lost_at"
 check "the same subject" same_subject a3.pem b.pem
 check "the same end" same_end a3.pem b.pem
-known a3 state revoked reason keyCompromise invalidity_date "$lost_at"
+known a3 state revoked reason keyCompromise "invalid since" "$lost_at"
 known b state valid delivery "done"
 denied CERT_REVOKED other replace a3 --cause damaged
 denied RENEW_REVOKED other renew a3
@@ -143,7 +158,7 @@ denied RENEW_KEY same replace b --cause lost
 followed c replace b --cause damaged
 check "the same subject" same_subject b.pem c.pem
 check "the same end" same_end b.pem c.pem
-known b state revoked reason superseded invalidity_date ""
+known b state revoked reason superseded "invalid since" ""
 
 # ---- change
 
@@ -190,6 +205,16 @@ openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out s4.key 2>/dev/
 openssl req -new -key s4.key -subj "/O=Example Ltd/CN=Example" -out s4.csr
 followed s4 renew s3 --old-key s3.key
 followed s5 change s4 --old-key s4.key
+check "acknowledged" act ack s5
+openssl genpkey -algorithm SM2 -out s6.key 2>/dev/null
+openssl req -new -key s6.key -sm3 -sigopt distid:1234567812345678 \
+    -subj "/O=Example Ltd/CN=Example" -out s6.csr
+followed s6 renew s5 --term 3 --old-key s5.key
+openssl genpkey -algorithm ED25519 -out s7.key 2>/dev/null
+openssl req -new -key s7.key -subj "/O=Example Ltd/CN=Example" -out s7.csr
+followed s7 renew s6 --term 3 --old-key s6.key
+denied OLD_KEY_SIG s8 renew s7 --term 3 --old-key s6.key
+followed s8 renew s7 --term 3 --old-key s7.key
 
 profile=strict
 key w1
@@ -238,7 +263,7 @@ refused "same id, something else" 1 IDEMPOTENCY_CONFLICT act release h \
 denied RENEW_HELD other renew h
 denied CERT_HELD other replace h --cause lost
 check "released" act release h
-known h state valid reason "" revoked_at ""
+known h state valid reason "" "revoked at" ""
 check "revoked" act revoke h --reason cessationOfOperation
 cp out answer
 known h state revoked reason cessationOfOperation
@@ -252,12 +277,27 @@ check "with the first date" cmp <(cut -f 4 answer) <(cut -f 4 out)
 check "and the new reason" grep -q "keyCompromise.*$lost_at.*	changed" out
 check "and not back" act revoke h --reason superseded
 check "unchanged" grep -q 'keyCompromise.*unchanged' out
+check "in JSON" act revoke h --reason superseded --json
+check "the same" python3 -c 'import json; known = json.load(open("out"))[0]
+assert (known["state"], known["reason"], known["changed"]) == ("revoked", "keyCompromise", False), known
+assert known["invalidity_date"] == "'"$lost_at"'", known'
+check "several at once" certmill revoke --dir i --reason superseded --json --request-id \
+    several-at-once-12345 "$(serial h.pem)" "$(serial s4.pem)" "$(serial s5.pem)"
+cp out answer
+check "asked again" certmill revoke --dir i --reason superseded --json --request-id \
+    several-at-once-12345 "$(serial h.pem)" "$(serial s4.pem)" "$(serial s5.pem)"
+check "the same answers" cmp answer out
+refused "one of them unknown" 1 ': CERT_UNKNOWN: ' certmill revoke --dir i --reason superseded \
+    "$(serial s3.pem)" 010101010101010101010101010101010101
+known s3 state revoked reason superseded
 refused "a date to come" 1 ': FIELD_FORMAT: ' act revoke t1 --reason keyCompromise \
     --invalidity-date 2099-01-01
 refused "a reason that is not the profile's" 1 ': REASON: ' act revoke t1 --reason aACompromise
 refused "a reason of holds" 1 ': REASON: ' act revoke t1 --reason certificateHold
 refused "an unknown certificate" 1 ': CERT_UNKNOWN: ' certmill revoke --dir i --reason superseded \
     010101010101010101010101010101010101
+cp i/ca/main.pem root.pem
+refused "the CA's own certificate" 1 ': CERT_UNKNOWN: ' act revoke root --reason superseded
 known t1 state valid
 
 # ---- what the feed says

@@ -83,6 +83,8 @@ static void check_decoded(struct rpc_call *call)
 
     assert(call->request->version == RPC_VERSION);
     assert(call->item_count <= RPC_ITEMS_MAX);
+    assert(call->weight >= 1 && call->weight <= RPC_ITEMS_MAX);
+    assert(call->is_act == (call->request->method_case == CERTMILL__REQUEST__METHOD_ACT));
     uint8_t *packed = pack(call, &size);
     enum ca_err err = rpc_call_new(&again);
     assert(err == CA_OK);

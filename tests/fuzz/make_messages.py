@@ -47,6 +47,9 @@ dns, ip = field(6, field(1, "www.example.org")), field(6, field(2, b"\x7f\0\0\1"
 email, uri = field(6, field(3, "a@example.org")), field(6, field(4, "https://example.org/"))
 full = item("request-id-000001", csr, value("O", "Example"), dns, ip, email, uri, number(7, 12))
 serial = field(1, bytes.fromhex("010000000000000001") + b"\xff" * 9)
+number_of = serial[2:]
+old = number(9, 1) + field(10, number_of)
+act = field(1, "act-request-00001") + number(2, 1) + field(3, number_of)
 queries = (
     field(1, field(1, field(1, field(1, "CN") + field(2, "x")))),
     field(1, field(2, csr[:91]) + number(10, 7)),
@@ -63,6 +66,15 @@ seeds = {
     "issue_1025": request(10, field(1, b"") * 1025),
     "issue_values": request(10, item("request-id-000003", b"", field(5, b"") * 600)),
     "issue_twice": request(10, full) + field(10, full),
+    "renew": request(10, item("request-id-000004", csr, old, field(13, b"\x30\x06"))),
+    "replace": request(10, item("request-id-000005", csr, number(9, 2), number(11, 1))),
+    "operation_unknown": request(10, item("request-id-000006", csr, number(9, 99))),
+    "act": request(16, field(1, act + number(4, 4)) + field(1, act + number(5, 1 << 62))),
+    "act_none": request(16, b""),
+    "act_negative": request(16, field(1, act + number(2, (1 << 64) - 1))),
+    "act_1025": request(16, field(1, b"") * 1025),
+    "changes": request(17, number(1, 5) + number(2, 1001)),
+    "crl_make_1025": request(19, field(1, b"") * 1025),
     "get": request(11, serial * 3),
     "get_none": request(11, b""),
     "find": request(12, b"".join(queries)),

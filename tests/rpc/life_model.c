@@ -228,13 +228,13 @@ static const char *act_on_delivery(struct model *model, const struct model_act *
         return thing->state == REVOKED ? "CERT_REVOKED" : "CERT_HELD";
     if (thing->delivery != WAITING)
         return "OK";
-    *sequence_out = model->sequence + 1;
+    if (takes && thing->fate_reason != 0)
+        end(model, thing->predecessor, thing->fate_reason, now);
+    *sequence_out = model->sequence + 1; /* abandoning: of the revocation, if there is one */
     if (!takes)
         end(model, act->number, 4, now);
     thing->delivery = takes ? DELIVERED : ABANDONED;
     model->sequence++;
-    if (takes && thing->fate_reason != 0)
-        end(model, thing->predecessor, thing->fate_reason, now);
     return "OK";
 }
 

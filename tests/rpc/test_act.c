@@ -2,55 +2,16 @@
 #include "rpc/act.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
 #include "tests/support/check.h"
+#include "tests/support/faults.h"
 #include "tests/support/life.h"
 
 static struct instance instance;
-
-/* The linker sends these here (--wrap), so that they can be made to fail. */
-static atomic_int sign_failures, commit_failures;
-static bool is_committed_all_the_same;
-
-enum ca_err __real_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-/* While a signature is on its way. */
-static void (*while_signing)(void);
-
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures)
-{
-    void (*then)(void) = while_signing;
-
-    while_signing = NULL;
-    if (then != NULL)
-        then();
-    if (atomic_load(&sign_failures) > 0) {
-        atomic_fetch_sub(&sign_failures, 1);
-        return CA_ERR_KEY_UNUSABLE;
-    }
-    return __real_keys_sign_many(signer, crypto, sig, messages, count, signatures);
-}
-
-enum ca_err __real_store_commit(struct store_batch *batch);
-enum ca_err __wrap_store_commit(struct store_batch *batch);
-enum ca_err __wrap_store_commit(struct store_batch *batch)
-{
-    if (atomic_load(&commit_failures) == 0)
-        return __real_store_commit(batch);
-    atomic_fetch_sub(&commit_failures, 1);
-    if (is_committed_all_the_same)
-        return __real_store_commit(batch) == CA_OK ? CA_ERR_STORAGE : CA_ERR_INTERNAL;
-    store_abort(batch);
-    return CA_ERR_STORAGE;
-}
 
 static void start(void)
 {
@@ -110,7 +71,7 @@ static struct ca_serial orphan(const char *id, struct ca_bytes csr)
     struct store_intent intents[8];
     size_t count;
 
-    atomic_store(&sign_failures, 1);
+    atomic_store(&fault_signatures, 1);
     instance_item(&item, id, csr);
     cr_assert_str_eq(life_ask(&instance, &item).code, "UNKNOWN");
     check_ok(store_view_open(instance.store, &view));
@@ -340,10 +301,10 @@ Test(act, revoking_goes_on_while_keys_are_unusable)
 {
     struct ca_serial serial = issue(ID, "alice");
 
-    atomic_store(&sign_failures, 1000);
+    atomic_store(&fault_signatures, 1000);
     cr_assert_str_eq(life_new(&instance, "request-0000000002", "bob").code, "UNKNOWN");
     check_act(ACT_ID, REVOKE, &serial, 1, "OK");
-    atomic_store(&sign_failures, 0);
+    atomic_store(&fault_signatures, 0);
 }
 
 Test(act, revoking_goes_on_while_the_disk_is_full)
@@ -374,10 +335,9 @@ Test(act, revoking_goes_on_while_the_queues_are_full)
     instance.config.limits.queue_items_max = 1;
     instance_start(&instance);
 
-    while_signing = revoke_while_busy; /* the only place in the queue is that item's */
+    fault_while_signing = revoke_while_busy; /* the only place in the queue is that item's */
     issue("request-0000000002", "bob");
-    cr_assert(while_signing == NULL);
-    restart(); /* its place is free only some time after its answer */
+    cr_assert(fault_while_signing == NULL);
     cr_assert(life_get(&instance, &revoked_while_busy).state == REVOKED);
 }
 
@@ -428,6 +388,19 @@ Test(act, a_profile_says_which_reasons_there_are)
 
 /* ---- intents without a result */
 
+static struct store_change last_change(void)
+{
+    struct store_change change;
+    struct store_view *view;
+    size_t count;
+
+    check_ok(store_view_open(instance.store, &view));
+    check_ok(store_find_changes(view, info().change_sequence - 1, &change, 1, &count));
+    cr_assert(count == 1);
+    store_view_close(view);
+    return change;
+}
+
 Test(act, a_revoked_intent_is_not_signed_any_more)
 {
     struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
@@ -441,6 +414,8 @@ Test(act, a_revoked_intent_is_not_signed_any_more)
     cr_assert(first.state == REVOKED && first.reason == 4);
     struct life_got got = life_get(&instance, &serial);
     cr_assert(got.state == REVOKED && got.reason == 4);
+    struct store_change change = last_change();
+    cr_assert(change.old_state == STORE_STATE_NONE && change.new_state == STORE_STATE_REVOKED);
 
     instance_item(&item, ID, csr);
     for (int round = 0; round < 2; round++) {
@@ -452,9 +427,7 @@ Test(act, a_revoked_intent_is_not_signed_any_more)
     cr_assert(info().certificate_count == 0);
 }
 
-static const char *revoke_in_flight_code;
-
-static void revoke_in_flight(void)
+static struct ca_serial only_intent(void)
 {
     struct store_view *view;
     struct store_intent intent;
@@ -464,7 +437,14 @@ static void revoke_in_flight(void)
     check_ok(store_find_intents(view, 0, &intent, 1, &count));
     store_view_close(view);
     cr_assert(count == 1);
-    check_act(ACT_ID, REVOKE, &intent.serial, 1, revoke_in_flight_code);
+    return intent.serial;
+}
+
+static void revoke_in_flight(void)
+{
+    struct ca_serial serial = only_intent();
+
+    check_act(ACT_ID, REVOKE, &serial, 1, "OK");
 }
 
 Test(act, what_is_revoked_while_it_is_signed_is_never_handed_out)
@@ -472,8 +452,7 @@ Test(act, what_is_revoked_while_it_is_signed_is_never_handed_out)
     struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
     Certmill__IssueItem item;
 
-    revoke_in_flight_code = "OK";
-    while_signing = revoke_in_flight;
+    fault_while_signing = revoke_in_flight;
     instance_item(&item, ID, csr);
     for (int round = 0; round < 3; round++) {
         cr_assert_str_eq(life_ask(&instance, &item).code, "CERT_REVOKED");
@@ -481,6 +460,56 @@ Test(act, what_is_revoked_while_it_is_signed_is_never_handed_out)
             restart();
     }
     cr_assert(info().certificate_count == 0 && info().intent_count == 1);
+}
+
+/* The linker sends the pipeline's calls of it through here: looks up, and then takes its time. */
+static atomic_bool is_slow, has_looked;
+
+void __real_rpc_act_prepare(struct rpc_worker *worker, struct rpc_call *call);
+void __wrap_rpc_act_prepare(struct rpc_worker *worker, struct rpc_call *call);
+void __wrap_rpc_act_prepare(struct rpc_worker *worker, struct rpc_call *call)
+{
+    __real_rpc_act_prepare(worker, call);
+    if (!atomic_load(&is_slow))
+        return;
+    atomic_store(&has_looked, true);
+    while (info().certificate_count == 0)
+        sched_yield();
+}
+
+static struct asker *slow_asker;
+
+static void hold_slowly(void)
+{
+    static Certmill__ActItem item, *pointer = &item;
+    static struct ca_serial serial;
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__ActRequest act = CERTMILL__ACT_REQUEST__INIT;
+
+    serial = only_intent();
+    instance_act_item(&item, ACT_ID, HOLD, ca_serial_bytes(&serial));
+    act.n_items = 1;
+    act.items = &pointer;
+    request.version = RPC_VERSION;
+    request.method_case = CERTMILL__REQUEST__METHOD_ACT;
+    request.act = &act;
+    atomic_store(&is_slow, true);
+    slow_asker = instance_ask_begin(&instance, &request);
+    while (!atomic_load(&has_looked))
+        sched_yield();
+}
+
+Test(act, an_intent_that_became_a_certificate_meanwhile_is_treated_as_one)
+{
+    fault_while_signing = hold_slowly;
+    struct ca_serial serial = issue(ID, "alice");
+    Certmill__Answer *answer = instance_ask_end(slow_asker);
+    struct life_acted acted = life_acted_of(answer->act->items[0]);
+
+    cr_assert_str_eq(acted.code, "OK");
+    cr_assert(acted.state == HELD && life_get(&instance, &serial).state == HELD);
+    cr_assert(last_change().old_state == STORE_STATE_VALID);
+    certmill__answer__free_unpacked(answer, NULL);
 }
 
 /* ---- acknowledge, abandon */
@@ -560,8 +589,8 @@ static void fail_and_ask_again(bool is_on_disk)
 {
     struct ca_serial serial = issue(ID, "alice");
 
-    is_committed_all_the_same = is_on_disk;
-    atomic_store(&commit_failures, 1);
+    fault_commit_is_on_disk = is_on_disk;
+    atomic_store(&fault_commit, 1);
     check_act(ACT_ID, REVOKE, &serial, 4, "UNKNOWN");
     check_act("act-request-after", REVOKE, &serial, 4, "STORAGE");
     restart();
@@ -647,4 +676,90 @@ Test(act, one_request_asked_by_many_at_once_is_done_once)
     }
     cr_assert(check_act(ACT_ID, HOLD, &serial, 0, "OK").sequence == before + 1);
     cr_assert(info().change_sequence == before + 1);
+}
+
+/* ---- a history */
+
+enum { ACTORS = 8, ACTS_EACH = 40, CERTIFICATES = 4 };
+
+struct actor {
+    pthread_t thread;
+    uint32_t dice;
+    char name;
+    struct life_acted acted[ACTS_EACH];
+    Certmill__Act acts[ACTS_EACH];
+};
+
+static struct ca_serial shared[CERTIFICATES];
+
+static void *act_often(void *arg)
+{
+    static const Certmill__Act acts[] = { HOLD, RELEASE, HOLD, RELEASE, HOLD, RELEASE, REVOKE };
+    struct actor *actor = arg;
+    char id[32];
+
+    for (int i = 0; i < ACTS_EACH; i++) {
+        actor->dice = actor->dice * 1664525 + 1013904223;
+        uint32_t roll = actor->dice >> 16;
+        actor->acts[i] = acts[roll % (i < ACTS_EACH / 2 ? 6 : 7)];
+        snprintf(id, sizeof(id), "act-of-%c-000000000%02d", actor->name, i);
+        actor->acted[i] = life_act(&instance, id, actor->acts[i], &shared[roll / 7 % CERTIFICATES],
+                                   actor->acts[i] == REVOKE ? 4 : 0);
+    }
+    return NULL;
+}
+
+static enum store_state state_after(Certmill__Act act)
+{
+    return act == HOLD      ? STORE_STATE_HELD
+           : act == RELEASE ? STORE_STATE_VALID
+                            : STORE_STATE_REVOKED;
+}
+
+/* Every change begins where the one before it ended, and every answer tells one of them. */
+Test(act, what_many_do_at_once_is_one_history)
+{
+    static struct actor actors[ACTORS];
+    static struct store_change changes[CERTIFICATES + ACTORS * ACTS_EACH];
+    enum store_state states[CERTIFICATES] = { STORE_STATE_NONE };
+    struct store_view *view;
+    size_t count, told = 0;
+
+    for (int i = 0; i < CERTIFICATES; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "request-000000%04d", i);
+        shared[i] = issue(id, "alice");
+    }
+    for (int i = 0; i < ACTORS; i++) {
+        actors[i].dice = (uint32_t)i;
+        actors[i].name = (char)('a' + i);
+        cr_assert(pthread_create(&actors[i].thread, NULL, act_often, &actors[i]) == 0);
+    }
+    for (int i = 0; i < ACTORS; i++)
+        cr_assert(pthread_join(actors[i].thread, NULL) == 0);
+
+    check_ok(store_view_open(instance.store, &view));
+    check_ok(store_find_changes(view, 0, changes, CERTIFICATES + ACTORS * ACTS_EACH, &count));
+    store_view_close(view);
+    for (size_t i = 0; i < count; i++) {
+        size_t which = 0;
+        while (!life_serial_equal(&shared[which], &changes[i].serial))
+            which++;
+        cr_assert(changes[i].sequence == i + 1 && changes[i].old_state == states[which]);
+        states[which] = changes[i].new_state;
+    }
+    for (int i = 0; i < CERTIFICATES; i++)
+        cr_assert(life_get(&instance, &shared[i]).state == rpc_state(states[i]));
+    for (int i = 0; i < ACTORS; i++) {
+        for (int k = 0; k < ACTS_EACH; k++) {
+            const struct life_acted *acted = &actors[i].acted[k];
+            if (acted->sequence == 0)
+                continue;
+            const struct store_change *change = &changes[acted->sequence - 1];
+            cr_assert(life_serial_equal(&change->serial, &acted->serial));
+            cr_assert(change->new_state == state_after(actors[i].acts[k]));
+            told++;
+        }
+    }
+    cr_assert(told + CERTIFICATES == count, "%zu changes, %zu told", count, told);
 }

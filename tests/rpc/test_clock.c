@@ -132,3 +132,14 @@ Test(clock, refuses_to_go_below_what_the_store_remembers)
     check_ok(read_now(&now_us));
     cr_assert(now_us == START_US + TOLERANCE_US / 2);
 }
+
+Test(clock, now_is_the_last_trusted_time_while_it_is_distrusted)
+{
+    pass(1000000, 1000000);
+    cr_assert(rpc_clock_now(&guard) == START_US + 1000000);
+    pass(INT64_C(3600000000), 1000);
+    cr_assert(rpc_clock_now(&guard) == START_US + 1000000);
+    cr_assert(!rpc_clock_is_trusted(&guard));
+    pass(-INT64_C(3600000000) + 1000000, 1000000);
+    cr_assert(rpc_clock_now(&guard) > START_US + 1000000 && rpc_clock_is_trusted(&guard));
+}

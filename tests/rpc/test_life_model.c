@@ -5,7 +5,6 @@
  * the environment choose a run.
  */
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -13,6 +12,7 @@
 #include "ca/base/time.h"
 #include "tests/rpc/life_model.h"
 #include "tests/support/check.h"
+#include "tests/support/faults.h"
 
 enum {
     STEPS = 2000,
@@ -42,23 +42,6 @@ static char ids[MODEL_THINGS_MAX][ID_LEN];
 static struct ca_bytes csrs[NAMES][KEYS];
 static uint64_t dice, start_us;
 static int step;
-static atomic_int sign_failures;
-
-enum ca_err __real_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures)
-{
-    if (atomic_load(&sign_failures) == 0)
-        return __real_keys_sign_many(signer, crypto, sig, messages, count, signatures);
-    atomic_fetch_sub(&sign_failures, 1);
-    return CA_ERR_KEY_UNUSABLE;
-}
 
 /* xorshift64* */
 static uint32_t roll(uint32_t below)
@@ -214,7 +197,7 @@ static void step_issue(void)
         return;
     }
     bool is_made = strcmp(expected, "OK") == 0;
-    atomic_store(&sign_failures, is_made && fails);
+    atomic_store(&fault_signatures, is_made && fails);
     struct life_issued issued = life_ask(&instance, &item);
     check_code(issued.code, is_made && fails ? "UNKNOWN" : expected, "issue");
     if (!is_made)

@@ -2,56 +2,15 @@
 #include "rpc/succeed.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "ca/base/time.h"
 #include "tests/support/check.h"
+#include "tests/support/faults.h"
 #include "tests/support/life.h"
 
 static struct instance instance;
 static struct rules_life *life; /* the profile's */
-
-/* The linker sends these here (--wrap), so that they can be made to fail. */
-static atomic_int sign_failures, commit_failures;
-static bool is_committed_all_the_same;
-static void (*while_signing)(void); /* once, with a signature on its way */
-
-enum ca_err __real_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures);
-enum ca_err __wrap_keys_sign_many(struct keys_signer *signer, struct crypto *crypto,
-                                  enum crypto_sig sig, const struct ca_bytes *messages,
-                                  size_t count, struct crypto_signature *signatures)
-{
-    void (*then)(void) = while_signing;
-
-    while_signing = NULL;
-    if (then != NULL)
-        then();
-    if (atomic_load(&sign_failures) > 0) {
-        atomic_fetch_sub(&sign_failures, 1);
-        return CA_ERR_KEY_UNUSABLE;
-    }
-    return __real_keys_sign_many(signer, crypto, sig, messages, count, signatures);
-}
-
-enum ca_err __real_store_commit(struct store_batch *batch);
-enum ca_err __wrap_store_commit(struct store_batch *batch);
-enum ca_err __wrap_store_commit(struct store_batch *batch)
-{
-    if (atomic_load(&commit_failures) == 0)
-        return __real_store_commit(batch);
-    if (atomic_fetch_sub(&commit_failures, 1) > 1)
-        return __real_store_commit(batch);
-    if (is_committed_all_the_same)
-        return __real_store_commit(batch) == CA_OK ? CA_ERR_STORAGE : CA_ERR_INTERNAL;
-    store_abort(batch);
-    return CA_ERR_STORAGE;
-}
 
 static void start(void)
 {
@@ -172,7 +131,7 @@ Test(succeed, a_lost_certificate_is_revoked_at_once)
               REPLACE, &old);
     item.cause = CERTMILL__CAUSE__CAUSE_LOST;
     item.lost_at = before.not_before + 1;
-    atomic_store(&sign_failures, 1);
+    atomic_store(&fault_signatures, 1);
     cr_assert_str_eq(life_ask(&instance, &item).code, "UNKNOWN");
     struct life_got got = life_get(&instance, &old);
     cr_assert(got.state == REVOKED && got.reason == X509_CRL_KEY_COMPROMISE);
@@ -194,7 +153,7 @@ Test(succeed, a_damaged_certificate_is_revoked_with_the_new_one)
     Certmill__IssueItem item;
 
     life_item(&item, "request-0000000002", csr, REPLACE, &old);
-    atomic_store(&sign_failures, 1);
+    atomic_store(&fault_signatures, 1);
     cr_assert_str_eq(life_ask(&instance, &item).code, "UNKNOWN");
     cr_assert(life_get(&instance, &old).state == VALID);
     struct life_issued new = life_ask(&instance, &item);
@@ -215,7 +174,7 @@ static void revoke_while_signing(void)
 Test(succeed, an_old_one_revoked_while_the_new_one_is_signed_stays_as_it_was_revoked)
 {
     revoked_while_signing = issue("request-0000000001");
-    while_signing = revoke_while_signing;
+    fault_while_signing = revoke_while_signing;
     check_follow("request-0000000002", REPLACE, &revoked_while_signing, "OK");
     cr_assert(life_get(&instance, &revoked_while_signing).reason == X509_CRL_KEY_COMPROMISE);
 }
@@ -485,7 +444,7 @@ static struct ca_serial orphan_of(Certmill__IssueItem *item)
     struct store_intent intent;
     size_t count;
 
-    atomic_store(&sign_failures, 1);
+    atomic_store(&fault_signatures, 1);
     cr_assert_str_eq(life_ask(&instance, item).code, "UNKNOWN");
     check_ok(store_view_open(instance.store, &view));
     check_ok(store_find_intents(view, 0, &intent, 1, &count));
@@ -568,8 +527,8 @@ static void fail_commit_and_ask_again(int which, bool is_on_disk)
     life_item(&item, "request-0000000002", instance_csr(&instance, CRYPTO_KEY_P256, "alice"),
               REPLACE, &old);
     item.cause = which == 1 ? CERTMILL__CAUSE__CAUSE_LOST : CERTMILL__CAUSE__CAUSE_DAMAGED;
-    is_committed_all_the_same = is_on_disk;
-    atomic_store(&commit_failures, which);
+    fault_commit_is_on_disk = is_on_disk;
+    atomic_store(&fault_commit, which);
     cr_assert_str_eq(life_ask(&instance, &item).code, "UNKNOWN");
     restart();
     bool is_revoked = life_get(&instance, &old).state == REVOKED;

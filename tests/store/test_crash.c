@@ -2,6 +2,7 @@
 /* What is left when the writer dies: at any moment, and at any call that writes. */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -10,11 +11,11 @@
 
 /* ---- the calls that write, as liblmdb and the store make them */
 
-static volatile int kill_at; /* the process dies before this one of them; 0: never */
+static atomic_int kill_at; /* the process dies before this one of them; 0: never */
 
 static void count_call(void)
 {
-    if (kill_at != 0 && __atomic_sub_fetch(&kill_at, 1, __ATOMIC_SEQ_CST) == 0)
+    if (atomic_load(&kill_at) != 0 && atomic_fetch_sub(&kill_at, 1) == 1)
         kill(getpid(), SIGKILL);
 }
 

@@ -280,6 +280,28 @@ Test(status, requests_are_found_again_in_memory_in_runs_and_after_their_loss)
     test_check_whole(store);
 }
 
+Test(status, a_request_that_a_certificate_has_too_finds_each_on_its_own_way)
+{
+    struct store_digest request = test_digest('r', 3), body;
+    struct store_certificate certificate;
+    struct store_change change;
+
+    test_issue(store, 1, 20, 10);
+    struct store_batch *batch = begin();
+    struct store_status_change put_change =
+        test_status_change(4, STORE_STATE_VALID, STORE_STATE_REVOKED, 1);
+    put_change.request = request;
+    struct store_audit audit = test_status_audit(&put_change, 5000000);
+    check_ok(store_put_status(batch, &put_change, &audit));
+    check_ok(store_commit(batch));
+    struct store_view *view = view_open();
+    check_ok(store_find_request(view, &request, &certificate));
+    cr_assert(test_is_certificate(&certificate, 3));
+    check_ok(store_find_request_change(view, &request, &change, &body));
+    cr_assert(change.sequence == 20 && ca_serial_time_us(&change.serial) == 4);
+    store_view_close(view);
+}
+
 Test(status, a_change_without_a_request_adds_no_row)
 {
     struct store_digest none = { { 0 } }, body;

@@ -187,6 +187,7 @@ static void take_answer(void *arg, struct rpc_call *call)
     (void)arg;
     rpc_call_answer_pack(call, packed);
     rpc_call_free(call);
+    rpc_caller_free(asker->caller); /* the pipeline may be gone when the answer is looked at */
     pthread_mutex_lock(&asker->lock);
     asker->answer = certmill__answer__unpack(NULL, size, packed);
     pthread_cond_signal(&asker->ready);
@@ -315,7 +316,6 @@ Certmill__Answer *instance_ask_end(struct asker *asker)
         pthread_cond_wait(&asker->ready, &asker->lock);
     Certmill__Answer *answer = asker->answer;
     pthread_mutex_unlock(&asker->lock);
-    rpc_caller_free(asker->caller);
     pthread_cond_destroy(&asker->ready);
     pthread_mutex_destroy(&asker->lock);
     free(asker);
