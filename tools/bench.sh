@@ -3,7 +3,7 @@
 # bench: what this machine does with certmill, one line per figure: name<TAB>value<TAB>unit.
 # What each figure means and how it is measured: docs/BENCH.md.
 #
-#   tools/bench.sh [--quick] issue|store|start|crypto|all
+#   tools/bench.sh [--quick] issue|store|start|crypto|keys|all
 #   tools/bench.sh table FILE      the figures as a Markdown table, with targets
 #
 # Environment: CERTMILL_BENCH_STORED   certificates in the large store (10000000)
@@ -268,6 +268,13 @@ bench_store() {
 
 bench_crypto() { "$bin/bench_crypto" | emit; }
 
+# ---- keys
+
+bench_keys() {
+    say "a key in a token (SoftHSM) against bare C_Sign"
+    "$bin/bench_hsm" | emit
+}
+
 # ---- the table
 
 # targets: pattern of the name (a regular expression), relation, bound.
@@ -291,6 +298,7 @@ start\.[0-9]+\.ready_ms <= 1000
 start\.[0-9]+\.anonymous_mib <= 128
 crypto\.lanes\.(p256|sm2)\.(sign|verify)\.ratio >= 3.5
 crypto\.lanes\.(p256|sm2)\.verify_own\.ratio >= 6
+hsm\.softhsm\.efficiency >= 0.9
 crypto\.portable\.sm2\.(sign|verify)\.ratio >= 0.7
 END
 }
@@ -325,7 +333,7 @@ table)
     table "$2"
     exit
     ;;
-issue | store | start | crypto | all) ;;
+issue | store | start | crypto | keys | all) ;;
 *) usage ;;
 esac
 build
@@ -339,8 +347,10 @@ issue)
 store) bench_store ;;
 start) bench_start ;;
 crypto) bench_crypto ;;
+keys) bench_keys ;;
 all)
     bench_crypto
+    bench_keys
     bench_store
     bench_issue
     bench_stored_rate

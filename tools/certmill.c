@@ -8,6 +8,7 @@
 static const struct command COMMANDS[] = {
     { "init",   "DIR",                   "make an instance: configuration, keys, CAs", cmd_init },
     { "ca",     "[list|show|import]",    "show CAs, or bring an outer root's answer",  cmd_ca },
+    { "key",    "new|list|test|rewrap",  "keys of CAs, in sealed files and tokens",    cmd_key },
     { "crl",    "show|verify|diff",      "look into CRL files, check, compare",       cmd_crl },
     { "issue",  "--profile NAME CSR...", "certificates for requests",                  cmd_issue },
     { "get",    "SERIAL...",             "certificates by serial number",              cmd_get },

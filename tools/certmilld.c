@@ -59,6 +59,7 @@ static void usage(FILE *to)
           "  --check                  check configuration and certificates, then exit\n"
           "  --passphrase-file FILE   file with the passphrase of the CA keys\n"
           "  --passphrase-fd N        descriptor to read the passphrase from\n"
+          "                           (two of these options: the halves, in their order)\n"
           "  --ready-fd N             write a newline there and close it when ready\n"
           "  --help-config            the reference of all settings\n"
           "  --help\n"
@@ -94,15 +95,17 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
     };
     bool is_good = true;
 
-    *arguments = (struct arguments){ .passphrase.fd = -1, .ready_fd = -1 };
+    *arguments = (struct arguments){ .ready_fd = -1 };
     *exit_out = EXIT_SUCCESS;
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch ((enum option_id)opt) {
         case OPTION_CONFIG: arguments->config_path = optarg; break;
         case OPTION_CHECK: arguments->is_check = true; break;
-        case OPTION_PASSPHRASE_FILE: arguments->passphrase.file = optarg; break;
+        case OPTION_PASSPHRASE_FILE:
+            is_good = is_good && passphrase_add_file(&arguments->passphrase, optarg);
+            break;
         case OPTION_PASSPHRASE_FD:
-            is_good = is_good && parse_fd(optarg, &arguments->passphrase.fd);
+            is_good = is_good && passphrase_add_fd(&arguments->passphrase, optarg);
             break;
         case OPTION_READY_FD: is_good = is_good && parse_fd(optarg, &arguments->ready_fd); break;
         case OPTION_HELP_CONFIG: config_print_reference(stdout); return false;
@@ -111,8 +114,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
         default: is_good = false; break;
         }
     }
-    if (is_good && optind == argc && arguments->config_path != NULL &&
-        (arguments->passphrase.file == NULL || arguments->passphrase.fd < 0))
+    if (is_good && optind == argc && arguments->config_path != NULL)
         return true;
     usage(stderr);
     *exit_out = EXIT_USAGE;

@@ -100,6 +100,7 @@ static inline ProtobufCBinaryData command_lend(struct ca_bytes bytes)
 int cmd_init(int argc, char **argv);
 int cmd_ca(int argc, char **argv);
 int cmd_ca_import(int argc, char **argv);
+int cmd_key(int argc, char **argv);
 int cmd_crl(int argc, char **argv);
 int cmd_issue(int argc, char **argv);
 int cmd_get(int argc, char **argv);

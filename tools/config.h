@@ -46,5 +46,10 @@ void config_free(struct config *config);
 void config_print_reference(FILE *to);
 
 /* A new instance's configuration: what init knows filled in, everything else as a comment. */
-void config_write_first(const char *const *cas, size_t ca_count, const char *const *profiles,
-                        size_t profile_count, FILE *to);
+struct config_first_ca {
+    const char *name;
+    const char *key;               /* URI of a key in a token; NULL: keys/NAME.key */
+    const char *module, *pin_file; /* of a token */
+};
+void config_write_first(const struct config_first_ca *cas, size_t ca_count,
+                        const char *const *profiles, size_t profile_count, FILE *to);

@@ -215,18 +215,42 @@ static void write_default(const struct config_item *item, const char *indent, FI
                 item->fallback);
 }
 
-static void write_cas(const char *const *cas, size_t count, FILE *to)
+/* A text that comes from outside, as libconfig reads it back. */
+static void write_text(const char *name, const char *text, FILE *to)
+{
+    fprintf(to, "        %s = \"", name);
+    for (; *text != '\0'; text++)
+        fprintf(to, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    fputs("\";\n", to);
+}
+
+/* What is known of a key in a token; NULL: nothing. */
+static const char *known_of(const struct config_first_ca *ca, const char *name)
+{
+    return strcmp(name, "module") == 0     ? ca->module
+           : strcmp(name, "pin_file") == 0 ? ca->pin_file
+                                           : NULL;
+}
+
+static void write_cas(const struct config_first_ca *cas, size_t count, FILE *to)
 {
     fputs("cas = (\n", to);
     for (size_t i = 0; i < count; i++) {
-        fprintf(to, "    {\n        name = \"%s\";\n", cas[i]);
-        fprintf(to, "        key = \"keys/%s.key\";\n", cas[i]);
-        fprintf(to, "        certificate = \"ca/%s.pem\";\n", cas[i]);
+        fprintf(to, "    {\n        name = \"%s\";\n", cas[i].name);
+        if (cas[i].key != NULL)
+            write_text("key", cas[i].key, to);
+        else
+            fprintf(to, "        key = \"keys/%s.key\";\n", cas[i].name);
+        fprintf(to, "        certificate = \"ca/%s.pem\";\n", cas[i].name);
         for (size_t k = 0; k < CA_SECTION.count; k++) {
+            const char *known = known_of(&cas[i], CA_ITEMS[k].name);
             if (CA_ITEMS[k].fallback == NULL)
                 continue;
             write_comment(&CA_ITEMS[k], "        ", to);
-            write_default(&CA_ITEMS[k], "        ", to);
+            if (known != NULL)
+                write_text(CA_ITEMS[k].name, known, to);
+            else
+                write_default(&CA_ITEMS[k], "        ", to);
         }
         fprintf(to, "    }%s\n", i + 1 < count ? "," : "");
     }
@@ -252,8 +276,8 @@ static void write_group(const struct config_item *group, FILE *to)
     fputs("};\n", to);
 }
 
-void config_write_first(const char *const *cas, size_t ca_count, const char *const *profiles,
-                        size_t profile_count, FILE *to)
+void config_write_first(const struct config_first_ca *cas, size_t ca_count,
+                        const char *const *profiles, size_t profile_count, FILE *to)
 {
     fputs("# Configuration of this certmill instance. Settings behind a # are at their default.\n"
           "# After a change: certmilld --config certmill.conf --check, then restart the daemon.\n",
@@ -267,7 +291,7 @@ void config_write_first(const char *const *cas, size_t ca_count, const char *con
         else if (strcmp(item->name, "cas") == 0)
             write_cas(cas, ca_count, to);
         else if (strcmp(item->name, "profiles") == 0)
-            write_profiles(profiles, profile_count, cas[0], to);
+            write_profiles(profiles, profile_count, cas[0].name, to);
         else if (item->kind == CONFIG_KIND_GROUP)
             write_group(item, to);
         else

@@ -11,12 +11,17 @@
 
 #include "ca/base/text.h"
 #include "ca/base/time.h"
+#include "ca/keys/token.h"
 #include "ca/rules/issue.h"
 #include "tools/config.h"
 #include "tools/file.h"
 #include "tools/pem.h"
 
-enum { INSTANCE_DER_LEN_MAX = 8192, INSTANCE_ARENA_SIZE_MAX = 1 << 20 };
+enum {
+    INSTANCE_DER_LEN_MAX = 8192,
+    INSTANCE_ARENA_SIZE_MAX = 1 << 20,
+    INSTANCE_TOKEN_TIMEOUT_MS = 60000,
+};
 
 /* ---- what is asked for */
 
@@ -28,7 +33,7 @@ bool instance_name_is_good(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len;
 }
 
-bool instance_ca_parse(const char *text, struct instance_ca *ca_out)
+bool instance_type_parse(const char *word, enum crypto_key_type *type_out, uint32_t *rsa_bits_out)
 {
     static const struct {
         const char *word;
@@ -40,22 +45,45 @@ bool instance_ca_parse(const char *text, struct instance_ca *ca_out)
         { "rsa", CRYPTO_KEY_RSA, 3072 },      { "rsa:2048", CRYPTO_KEY_RSA, 2048 },
         { "rsa:3072", CRYPTO_KEY_RSA, 3072 }, { "rsa:4096", CRYPTO_KEY_RSA, 4096 },
     };
-    const char *equals = strchr(text, '=');
 
-    *ca_out = (struct instance_ca){ 0 };
-    if (equals == NULL || (size_t)(equals - text) > CA_NAME_LEN_MAX)
-        return false;
-    snprintf(ca_out->name, sizeof(ca_out->name), "%.*s", (int)(equals - text), text);
-    if (!instance_name_is_good(ca_out->name))
-        return false;
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (strcmp(types[i].word, equals + 1) == 0) {
-            ca_out->type = types[i].type;
-            ca_out->rsa_bits = types[i].rsa_bits;
+        if (strcmp(types[i].word, word) == 0) {
+            *type_out = types[i].type;
+            *rsa_bits_out = types[i].rsa_bits;
             return true;
         }
     }
     return false;
+}
+
+/* The name in front of "=", and what is behind it; NULL if there is no good name. */
+static const char *take_name(const char *text, struct instance_ca *ca)
+{
+    const char *equals = strchr(text, '=');
+
+    *ca = (struct instance_ca){ 0 };
+    if (equals == NULL || (size_t)(equals - text) > CA_NAME_LEN_MAX)
+        return NULL;
+    snprintf(ca->name, sizeof(ca->name), "%.*s", (int)(equals - text), text);
+    return instance_name_is_good(ca->name) ? equals + 1 : NULL;
+}
+
+bool instance_ca_parse(const char *text, struct instance_ca *ca_out)
+{
+    const char *word = take_name(text, ca_out);
+
+    return word != NULL && instance_type_parse(word, &ca_out->type, &ca_out->rsa_bits);
+}
+
+bool instance_ca_key_parse(const char *text, struct instance_ca *ca_out)
+{
+    ca_out->key = take_name(text, ca_out);
+    return ca_out->key != NULL && ca_out->key[0] != '\0';
+}
+
+bool instance_key_is_in_token(const struct instance_ca *ca)
+{
+    return ca->key != NULL && strncmp(ca->key, "pkcs11:", 7) == 0;
 }
 
 static bool attribute_make(const char *name, struct ca_bytes value,
@@ -203,7 +231,7 @@ static enum ca_err build_root(const struct workshop *workshop, const struct inst
         .subject = subject,
         .subject_count = fill_subject(plan, ca, subject),
         .key = key,
-        .sig = signature_for(ca->type),
+        .sig = signature_for(key->type),
         .not_before_s = now_s,
         .not_after_s = ca_civil_to_unix(end, 0) - 1,
         .path_len = 0, /* it signs end entities itself */
@@ -243,7 +271,7 @@ static enum ca_err make_paper(const struct workshop *workshop, const struct inst
                               struct keys_signer *signer)
 {
     const struct crypto_public_key *key = keys_signer_public(signer);
-    enum crypto_sig sig = signature_for(ca->type);
+    enum crypto_sig sig = signature_for(key->type);
     bool is_request = workshop->plan->is_request;
     uint8_t buffer[INSTANCE_DER_LEN_MAX];
     struct crypto_signature signature;
@@ -268,26 +296,74 @@ static enum ca_err make_paper(const struct workshop *workshop, const struct inst
     return save_pem(path, is_request ? "CERTIFICATE REQUEST" : "CERTIFICATE", der);
 }
 
-static enum ca_err make_ca(const struct workshop *workshop, const struct instance_ca *ca)
+/* A key of the CA's own: made, or taken from a sealed file, whose parameters it keeps. */
+static enum ca_err obtain_key(const struct workshop *workshop, const struct instance_ca *ca,
+                              struct keys_sealed_options *options,
+                              struct crypto_private_key **key_out)
+{
+    struct keys_sealed_info info;
+    enum ca_err err;
+
+    if (ca->key == NULL)
+        return crypto_private_key_generate(ca->type, ca->rsa_bits, key_out);
+    *key_out = NULL;
+    if ((err = keys_sealed_inspect(ca->key, &info)) != CA_OK)
+        return err;
+    *options = info.options;
+    return keys_sealed_load(ca->key, workshop->plan->passphrase, key_out);
+}
+
+static enum ca_err open_file(const struct workshop *workshop, const struct instance_ca *ca,
+                             struct keys_signer **signer_out)
 {
     static const struct keys_signer_options checked = { .is_unchecked = false };
-    struct crypto_private_key *key = NULL;
-    struct keys_signer *signer = NULL;
+    struct keys_sealed_options options = { KEYS_SEALED_PASSES, KEYS_SEALED_MEMORY };
+    struct crypto_private_key *key;
     char path[PATH_MAX];
 
-    enum ca_err err = crypto_private_key_generate(ca->type, ca->rsa_bits, &key);
+    *signer_out = NULL;
+    enum ca_err err = obtain_key(workshop, ca, &options, &key);
     if (err != CA_OK)
-        return fail(ca->name, err);
+        return err;
     place(workshop, path, "keys/%s.key", ca->name);
-    if ((err = keys_sealed_save(path, key, workshop->plan->passphrase)) != CA_OK)
-        goto out;
-    err = keys_signer_open_soft(key, &checked, &signer);
-    key = NULL; /* the signer's now, also when that failed */
+    err = keys_sealed_save_with(path, key, workshop->plan->passphrase, &options);
+    if (err == CA_OK)
+        return keys_signer_open_soft(key, &checked, signer_out); /* takes the key over */
+    crypto_private_key_free(key);
+    return err;
+}
+
+static enum ca_err open_token(const struct workshop *workshop, const struct instance_ca *ca,
+                              struct keys_signer **signer_out)
+{
+    const struct keys_pkcs11_options options = {
+        .module = workshop->plan->module,
+        .uri = ca->key,
+        .pin_file = workshop->plan->pin_file,
+        .sessions = 1,
+        .timeout_ms = INSTANCE_TOKEN_TIMEOUT_MS,
+    };
+    struct keys_token_key key;
+    struct ca_refusal refusal;
+
+    *signer_out = NULL;
+    enum ca_err err = keys_token_find(&options, &key, &refusal);
+    if (err == CA_OK)
+        err = keys_signer_open_pkcs11(&options, &key.public, &refusal, signer_out);
+    if (err != CA_OK)
+        fprintf(stderr, "init: %s: %s: %s\n", ca->key, refusal.field, refusal.rule);
+    return err;
+}
+
+static enum ca_err make_ca(const struct workshop *workshop, const struct instance_ca *ca)
+{
+    struct keys_signer *signer;
+    enum ca_err err = instance_key_is_in_token(ca) ? open_token(workshop, ca, &signer)
+                                                   : open_file(workshop, ca, &signer);
+
     if (err == CA_OK)
         err = make_paper(workshop, ca, signer);
-out:
     keys_signer_close(signer);
-    crypto_private_key_free(key);
     return err == CA_OK ? CA_OK : fail(ca->name, err);
 }
 
@@ -307,13 +383,20 @@ static enum ca_err make_profiles(const struct workshop *workshop)
 
 static enum ca_err make_config(const struct workshop *workshop)
 {
-    const char *cas[RPC_CA_MAX], *profiles[RPC_PROFILE_MAX];
     const struct instance_plan *plan = workshop->plan;
+    struct config_first_ca cas[RPC_CA_MAX];
+    const char *profiles[RPC_PROFILE_MAX];
     char path[PATH_MAX], *text = NULL;
     size_t len = 0;
 
-    for (size_t i = 0; i < plan->ca_count; i++)
-        cas[i] = plan->cas[i].name;
+    for (size_t i = 0; i < plan->ca_count; i++) {
+        cas[i] = (struct config_first_ca){ .name = plan->cas[i].name };
+        if (!instance_key_is_in_token(&plan->cas[i]))
+            continue;
+        cas[i].key = plan->cas[i].key;
+        cas[i].module = plan->module;
+        cas[i].pin_file = plan->pin_file;
+    }
     for (size_t i = 0; i < INSTANCE_PROFILE_COUNT; i++)
         profiles[i] = INSTANCE_PROFILES[i].name;
     FILE *to = open_memstream(&text, &len);

@@ -19,8 +19,9 @@
 
 struct instance_ca {
     char name[CA_NAME_LEN_MAX + 1];
-    enum crypto_key_type type;
+    enum crypto_key_type type; /* of a key that is to be made */
     uint32_t rsa_bits;
+    const char *key; /* one that is there: URI in a token, or a sealed file; NULL: it is made */
 };
 
 struct instance_plan {
@@ -34,7 +35,8 @@ struct instance_plan {
     uint32_t years;  /* validity of a self-signed root */
     uint8_t instance;
     uint64_t now_us;
-    const struct keys_secret *passphrase;
+    const struct keys_secret *passphrase; /* empty where every key is in a token */
+    const char *module, *pin_file;        /* of the tokens; absolute paths */
 };
 
 /* EXISTS, and a word on standard error, when there is something already. */
@@ -42,8 +44,13 @@ CA_MUST_CHECK enum ca_err instance_check_absent(const char *path);
 /* Makes the folder, complete or not at all. Says on standard error what it does and what failed. */
 CA_MUST_CHECK enum ca_err instance_create(const struct instance_plan *plan);
 
+/* "p256", "p384", "rsa:2048" to "rsa:4096", "ed25519", "sm2". */
+bool instance_type_parse(const char *word, enum crypto_key_type *type_out, uint32_t *rsa_bits_out);
+bool instance_key_is_in_token(const struct instance_ca *ca);
 /* "NAME=TYPE[:BITS]": p256, p384, rsa:2048 to rsa:4096, ed25519, sm2. */
 bool instance_ca_parse(const char *text, struct instance_ca *ca_out);
+/* "NAME=URI" or "NAME=FILE", of a key that is there; borrows from text. */
+bool instance_ca_key_parse(const char *text, struct instance_ca *ca_out);
 /* "C=CN,O=Example,CN=Example Root"; a backslash in front of a comma or backslash. Texts in arena.
  */
 bool instance_subject_parse(const char *text, struct ca_arena *arena, struct instance_plan *plan);

@@ -12,8 +12,8 @@ enum { FALLBACK_LANES = 4 };
 struct signers {
     struct config *config;
     struct passphrase_source source;
-    off_t source_start;      /* of a descriptor that can be read again; else below 0 */
-    size_t soft[RPC_CA_MAX]; /* the CAs whose keys are sealed files */
+    off_t starts[PASSPHRASE_HALVES]; /* of descriptors that can be read again; else below 0 */
+    size_t soft[RPC_CA_MAX];         /* the CAs whose keys are sealed files */
     size_t soft_count;
     struct keys_process *process; /* NULL: they are in this one */
 };
@@ -46,16 +46,49 @@ static enum ca_err unseal_one(const struct config *config, size_t ca,
     return CA_ERR_KEY_UNUSABLE;
 }
 
+static bool is_fd(const struct passphrase_source *source, size_t half)
+{
+    return half < source->count && source->halves[half].file == NULL;
+}
+
+/* Both halves may come from one descriptor, line by line. */
+static bool repeats_fd(const struct passphrase_source *source, size_t half)
+{
+    return half > 0 && is_fd(source, half - 1) &&
+           source->halves[half - 1].fd == source->halves[half].fd;
+}
+
+static bool rewind_sources(const struct signers *signers)
+{
+    const struct passphrase_source *source = &signers->source;
+
+    for (size_t i = 0; i < source->count; i++) {
+        if (signers->starts[i] >= 0 && !repeats_fd(source, i) &&
+            lseek(source->halves[i].fd, signers->starts[i], SEEK_SET) < 0)
+            return false;
+    }
+    return true;
+}
+
+static bool can_be_read_again(const struct signers *signers)
+{
+    for (size_t i = 0; i < signers->source.count; i++) {
+        if (is_fd(&signers->source, i) && signers->starts[i] < 0)
+            return false;
+    }
+    return signers->source.count > 0;
+}
+
 /* In the signer process, or in this one. */
 static enum ca_err unseal(void *arg, struct crypto_private_key **keys)
 {
     const struct signers *signers = arg;
     struct keys_secret passphrase = { 0 };
 
-    if (signers->source_start >= 0 &&
-        lseek(signers->source.fd, signers->source_start, SEEK_SET) < 0)
+    if (!rewind_sources(signers))
         return CA_ERR_STORAGE;
-    enum ca_err err = passphrase_read(&signers->source, false, &passphrase);
+    enum ca_err err = passphrase_read_for(
+        &signers->source, signers->config->keys[signers->soft[0]].path, &passphrase);
     for (size_t i = 0; i < signers->soft_count && err == CA_OK; i++)
         err = unseal_one(signers->config, signers->soft[i], &passphrase, &keys[i]);
     keys_secret_wipe(&passphrase);
@@ -156,7 +189,7 @@ static bool may_restart(const struct signers *signers)
 {
     if (!signers->config->is_signer_restarted)
         return false;
-    if (signers->source.file != NULL || signers->source_start >= 0)
+    if (can_be_read_again(signers))
         return true;
     log_warn("passphrase cannot be read again: signer will not be restarted",
              "setting=signer.restart");
@@ -165,6 +198,13 @@ static bool may_restart(const struct signers *signers)
 
 static enum ca_err fork_process(struct signers *signers, const struct keys_user *user)
 {
+    const struct passphrase_source *source = &signers->source;
+    int fds[PASSPHRASE_HALVES] = { -1, -1 };
+
+    for (size_t i = 0; i < source->count; i++) {
+        if (is_fd(source, i) && !repeats_fd(source, i))
+            fds[i] = source->halves[i].fd;
+    }
     struct keys_process_options options = {
         .keeper = {
             .signer = {
@@ -175,7 +215,7 @@ static enum ca_err fork_process(struct signers *signers, const struct keys_user 
                 .user = *user,
             },
             .may_restart = may_restart(signers),
-            .fds = { signers->source.fd, -1, -1, -1 },
+            .fds = { fds[0], fds[1], -1, -1 },
         },
         .tell = tell,
     };
@@ -183,8 +223,10 @@ static enum ca_err fork_process(struct signers *signers, const struct keys_user 
 
     if (err != CA_OK)
         fprintf(stderr, "certmilld: no process for the CA keys: %s\n", ca_err_text(err));
-    if (signers->source.fd >= 0)
-        (void)close(signers->source.fd);
+    for (size_t i = 0; i < PASSPHRASE_HALVES; i++) {
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    }
     return err;
 }
 
@@ -201,7 +243,8 @@ enum ca_err signers_fork(struct config *config, const struct passphrase_source *
         return CA_ERR_NOMEM;
     signers->config = config;
     signers->source = *source;
-    signers->source_start = source->fd >= 0 ? lseek(source->fd, 0, SEEK_CUR) : -1;
+    for (size_t i = 0; i < PASSPHRASE_HALVES; i++)
+        signers->starts[i] = is_fd(source, i) ? lseek(source->halves[i].fd, 0, SEEK_CUR) : -1;
     for (size_t i = 0; i < config->rpc.ca_count; i++) {
         if (config->keys[i].path != NULL)
             signers->soft[signers->soft_count++] = i;

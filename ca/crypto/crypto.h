@@ -92,7 +92,8 @@ struct crypto_private_key;
 CA_MUST_CHECK enum ca_err crypto_private_key_generate(enum crypto_key_type type, uint32_t rsa_bits,
                                                       struct crypto_private_key **key_out);
 /* PKCS#8 PrivateKeyInfo (RFC 5208), unencrypted, strict DER; der is the caller's to wipe.
- * KEY_UNUSABLE if it is not that or its numbers do not fit together, KEY_TYPE, KEY_SIZE. */
+ * KEY_UNUSABLE if it is not that or its numbers do not all fit together, KEY_TYPE, KEY_SIZE; for
+ * RSA also what crypto_rsa_check() answers. */
 CA_MUST_CHECK enum ca_err crypto_private_key_parse(struct ca_bytes der,
                                                    struct crypto_private_key **key_out);
 /* Writes PKCS#8 into buffer, which is the caller's to wipe; CRYPTO_PKCS8_LEN_MAX always fits. */

@@ -154,7 +154,7 @@ CA_MUST_CHECK enum ca_err crypto_rsa_sign_digest(struct crypto *crypto,
 CA_MUST_CHECK enum ca_err crypto_rsa_own(const struct crypto_public_key *key,
                                          struct crypto_own_key *own);
 CA_MUST_CHECK enum ca_err crypto_rsa_generate(uint32_t bits, struct crypto_private_key *key);
-/* Fills key->public from key->rsa. */
+/* Fills key->public from key->rsa, and lets it make its first signature. */
 CA_MUST_CHECK enum ca_err crypto_rsa_publish(struct crypto_private_key *key);
 
 /* ed25519.c */

@@ -256,17 +256,65 @@ static bool rsa_fill(RSA *rsa, BIGNUM *number[RSA_NUMBER_COUNT])
     return true;
 }
 
-/* n = p q; that the exponents fit is shown by the first signature, which is verified. */
-static bool rsa_factors_fit(BIGNUM *const number[RSA_NUMBER_COUNT])
+/* value mod (prime - 1). */
+static bool reduce(BIGNUM *result, const BIGNUM *value, const BIGNUM *prime, BN_CTX *numbers)
 {
-    BN_CTX *numbers = BN_CTX_secure_new();
+    BIGNUM *order = BN_secure_new();
+    bool is_good = order != NULL && BN_sub(order, prime, BN_value_one()) == 1 &&
+                   BN_nnmod(result, value, order, numbers) == 1;
+
+    BN_clear_free(order);
+    return is_good;
+}
+
+/* CRT exponent = d mod (prime - 1), and e d = 1 mod (prime - 1). */
+static bool rsa_exponent_fits(const BIGNUM *e, const BIGNUM *d, const BIGNUM *prime,
+                              const BIGNUM *crt_exponent, BN_CTX *numbers)
+{
+    BIGNUM *reduced = BN_secure_new(), *product = BN_secure_new();
+    bool fits = reduced != NULL && product != NULL && reduce(reduced, d, prime, numbers) &&
+                BN_cmp(reduced, crt_exponent) == 0 &&
+                BN_mul(product, e, crt_exponent, numbers) == 1 &&
+                reduce(reduced, product, prime, numbers) && BN_is_one(reduced);
+
+    BN_clear_free(reduced);
+    BN_clear_free(product);
+    return fits;
+}
+
+/* n = p q, qInv q = 1 mod p, and the factors differ. */
+static bool rsa_factors_fit(BIGNUM *const number[RSA_NUMBER_COUNT], BN_CTX *numbers)
+{
     BIGNUM *product = BN_secure_new();
-    bool fits = numbers != NULL && product != NULL && !BN_is_one(number[RSA_P]) &&
-                !BN_is_one(number[RSA_Q]) &&
+    bool fits = product != NULL && BN_cmp(number[RSA_P], number[RSA_Q]) != 0 &&
                 BN_mul(product, number[RSA_P], number[RSA_Q], numbers) == 1 &&
-                BN_cmp(product, number[RSA_N]) == 0;
+                BN_cmp(product, number[RSA_N]) == 0 &&
+                BN_cmp(number[RSA_QINV], number[RSA_P]) < 0 &&
+                BN_mod_mul(product, number[RSA_QINV], number[RSA_Q], number[RSA_P], numbers) == 1 &&
+                BN_is_one(product);
 
     BN_clear_free(product);
+    return fits;
+}
+
+/*
+ * Every number fits the others: a wrong dP, dQ or qInv makes a signature that is right modulo one
+ * factor only, which gives the key away. What costs most, whether the factors are prime, comes
+ * last. All in the secure heap, unlike RSA_check_key().
+ */
+static bool rsa_numbers_fit(BIGNUM *const number[RSA_NUMBER_COUNT])
+{
+    BN_CTX *numbers = BN_CTX_secure_new();
+    bool fits =
+        numbers != NULL && BN_is_odd(number[RSA_E]) && !BN_is_one(number[RSA_E]) &&
+        BN_is_odd(number[RSA_P]) && !BN_is_one(number[RSA_P]) && BN_is_odd(number[RSA_Q]) &&
+        !BN_is_one(number[RSA_Q]) && BN_cmp(number[RSA_D], number[RSA_N]) < 0 &&
+        rsa_factors_fit(number, numbers) &&
+        rsa_exponent_fits(number[RSA_E], number[RSA_D], number[RSA_P], number[RSA_DP], numbers) &&
+        rsa_exponent_fits(number[RSA_E], number[RSA_D], number[RSA_Q], number[RSA_DQ], numbers) &&
+        BN_check_prime(number[RSA_P], numbers, NULL) == 1 &&
+        BN_check_prime(number[RSA_Q], numbers, NULL) == 1;
+
     BN_CTX_free(numbers);
     return fits;
 }
@@ -294,6 +342,7 @@ static enum ca_err parse_rsa(struct ca_bytes in, struct crypto_private_key **key
 {
     struct ca_bytes fields;
     BIGNUM *number[RSA_NUMBER_COUNT] = { NULL };
+    struct ca_refusal refusal;
     enum ca_err err = key_new(CRYPTO_KEY_RSA, 0, key_out);
 
     if (err != CA_OK)
@@ -305,13 +354,14 @@ static enum ca_err parse_rsa(struct ca_bytes in, struct crypto_private_key **key
         if ((number[i] = take_number(&fields)) == NULL)
             goto out;
     }
-    if (fields.len != 0 || !rsa_factors_fit(number))
+    if (fields.len != 0 || !rsa_numbers_fit(number))
         goto out;
     if (((*key_out)->rsa = RSA_new()) == NULL || !rsa_fill((*key_out)->rsa, number)) {
         err = CA_ERR_NOMEM;
         goto out;
     }
-    err = derive(*key_out);
+    if ((err = derive(*key_out)) == CA_OK)
+        err = crypto_rsa_check(&(*key_out)->public, &refusal);
 out:
     for (int i = 0; i < RSA_NUMBER_COUNT; i++)
         BN_clear_free(number[i]);

@@ -6,8 +6,10 @@
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 
 #include "ca/crypto/internal.h"
+#include "ca/crypto/memory.h"
 
 enum { RSA_EXPONENT = 65537 };
 
@@ -236,6 +238,26 @@ enum ca_err crypto_rsa_generate(uint32_t bits, struct crypto_private_key *key)
     return err;
 }
 
+/*
+ * OpenSSL copies the factors (into Montgomery contexts) when they are first used, and keeps the
+ * copies: that is done here, where they come into the secure heap.
+ */
+static enum ca_err settle(RSA *rsa)
+{
+    uint8_t message[CRYPTO_MODULUS_LEN_MAX] = { 0 }, power[CRYPTO_MODULUS_LEN_MAX];
+    int len = RSA_size(rsa);
+
+    /* The generator of this thread is ordinary memory, and would be large. */
+    if (RAND_priv_bytes(power, sizeof(power)) != 1)
+        return CA_ERR_RANDOM;
+    message[len - 1] = 2;
+    crypto_memory_begin();
+    int made = RSA_private_encrypt(len, message, power, rsa, RSA_NO_PADDING);
+    crypto_memory_end();
+    OPENSSL_cleanse(power, sizeof(power));
+    return made == len ? CA_OK : crypto_openssl_error(CA_ERR_KEY_UNUSABLE);
+}
+
 enum ca_err crypto_rsa_publish(struct crypto_private_key *key)
 {
     const BIGNUM *n = RSA_get0_n(key->rsa);
@@ -250,5 +272,5 @@ enum ca_err crypto_rsa_publish(struct crypto_private_key *key)
     key->public.modulus = ca_bytes_of(key->public_bytes, (size_t)BN_bn2bin(n, key->public_bytes));
     uint8_t *after = key->public_bytes + key->public.modulus.len;
     key->public.exponent = ca_bytes_of(after, (size_t)BN_bn2bin(e, after));
-    return CA_OK;
+    return settle(key->rsa);
 }

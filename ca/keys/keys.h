@@ -20,6 +20,9 @@ struct keys_signer;
  * A sealed key file: PKCS#8 under XChaCha20-Poly1305 with a key from Argon2id; header, with
  * parameters and salt, is authenticated; parameters below the floor are refused. save makes a
  * new file (0600, synced, renamed; EXISTS when there is one). Byte layout: docs/SECURITY.md.
+ *
+ * A divided passphrase (keys_secret_join()) makes a file that needs both halves, in their order:
+ * its key is the XOR of what Argon2id makes of each. FIELD_FORMAT if the halves are equal.
  */
 CA_MUST_CHECK enum ca_err keys_sealed_save(const char *path, const struct crypto_private_key *key,
                                            const struct keys_secret *passphrase);
@@ -44,6 +47,23 @@ CA_MUST_CHECK enum ca_err keys_sealed_save_with(const char *path,
  */
 CA_MUST_CHECK enum ca_err keys_sealed_load(const char *path, const struct keys_secret *passphrase,
                                            struct crypto_private_key **key_out);
+
+/* What its header says, which nobody vouches for before the file is opened. */
+struct keys_sealed_info {
+    struct keys_sealed_options options;
+    bool is_divided;
+};
+/* As load, without opening it: PASSPHRASE for what is no sealed key file. */
+CA_MUST_CHECK enum ca_err keys_sealed_inspect(const char *path, struct keys_sealed_info *info_out);
+/*
+ * The same key under another passphrase, divided or not, and other parameters. The new file is
+ * written beside, synced, read back, opened and compared before it takes the place of the old one,
+ * which is as it was after any error (but STORAGE may come after the exchange, when the folder
+ * could not be synced). Errors as from load and save.
+ */
+CA_MUST_CHECK enum ca_err keys_sealed_rewrap(const char *path, const struct keys_secret *passphrase,
+                                             const struct keys_secret *new_passphrase,
+                                             const struct keys_sealed_options *options);
 
 struct keys_signer_options {
     bool is_unchecked; /* do not verify what a soft elliptic-curve key signed */

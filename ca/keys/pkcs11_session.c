@@ -6,11 +6,9 @@
 
 #include "ca/crypto/signature.h"
 
-enum { SLOTS_MAX = 256, PUBLIC_LEN_MAX = 1024, ID_LEN_MAX = 256 };
+enum { SLOTS_MAX = 256, ID_LEN_MAX = 256 };
 
-/* Every answer of a module passes through here, so no CKR_ leaves this file. What is not known to
- * last is taken for a session that is lost. */
-static enum ca_err from_pkcs11(CK_RV rv)
+enum ca_err pkcs11_error(CK_RV rv)
 {
     switch (rv) {
     case CKR_OK: return CA_OK;
@@ -51,10 +49,27 @@ static enum ca_err place_find_uri(struct pkcs11_place *place, const char *text,
         p11_kit_uri_get_module_name(place->uri) != NULL)
         return ca_refuse(refusal, CA_ERR_CONFIG, "key",
                          "PIN and module have settings of their own, not the URI's query");
-    if (p11_kit_uri_get_attribute(place->uri, CKA_LABEL) == NULL &&
-        p11_kit_uri_get_attribute(place->uri, CKA_ID) == NULL)
-        return ca_refuse(refusal, CA_ERR_CONFIG, "key", "the URI names no object and no id");
     return CA_OK;
+}
+
+CK_ULONG pkcs11_place_names(const struct pkcs11_place *place, CK_ATTRIBUTE attributes[2])
+{
+    static const CK_ATTRIBUTE_TYPE types[] = { CKA_LABEL, CKA_ID };
+    CK_ULONG count = 0;
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        const CK_ATTRIBUTE *attribute = p11_kit_uri_get_attribute(place->uri, types[i]);
+        if (attribute != NULL)
+            attributes[count++] = *attribute;
+    }
+    return count;
+}
+
+bool pkcs11_place_names_key(const struct pkcs11_place *place)
+{
+    CK_ATTRIBUTE attributes[2];
+
+    return pkcs11_place_names(place, attributes) > 0;
 }
 
 static enum ca_err module_initialize(CK_FUNCTION_LIST *module)
@@ -62,7 +77,7 @@ static enum ca_err module_initialize(CK_FUNCTION_LIST *module)
     CK_C_INITIALIZE_ARGS arguments = { .flags = CKF_OS_LOCKING_OK };
     CK_RV rv = module->C_Initialize(&arguments);
 
-    return rv == CKR_CRYPTOKI_ALREADY_INITIALIZED ? CA_OK : from_pkcs11(rv);
+    return rv == CKR_CRYPTOKI_ALREADY_INITIALIZED ? CA_OK : pkcs11_error(rv);
 }
 
 static enum ca_err place_load_module(struct pkcs11_place *place, const char *path,
@@ -91,11 +106,15 @@ enum ca_err pkcs11_place_open(struct pkcs11_place *place, const struct keys_pkcs
     enum ca_err err;
 
     *place = (struct pkcs11_place){ 0 };
-    if (public->type == CRYPTO_KEY_SM2)
+    if (public != NULL && public->type == CRYPTO_KEY_SM2)
         return ca_refuse(refusal, CA_ERR_KEY_TYPE, "key",
                          "PKCS#11 has no mechanism for SM2: such a key must be a file");
-    if ((err = crypto_own_key_new(public, &place->own)) == CA_OK &&
-        (err = place_find_uri(place, options->uri, refusal)) == CA_OK)
+    err = public == NULL ? CA_OK : crypto_own_key_new(public, &place->own);
+    if (err == CA_OK)
+        err = place_find_uri(place, options->uri, refusal);
+    if (err == CA_OK && public != NULL && !pkcs11_place_names_key(place))
+        err = ca_refuse(refusal, CA_ERR_CONFIG, "key", "the URI names no object and no id");
+    if (err == CA_OK)
         err = place_load_module(place, options->module, refusal);
     if (err == CA_OK && (place->pin_file = strdup(options->pin_file)) == NULL)
         err = CA_ERR_NOMEM;
@@ -160,7 +179,7 @@ static enum ca_err login(const struct pkcs11_place *place, CK_SESSION_HANDLE han
     enum ca_err err;
 
     /* Sessions of one process share their login. */
-    if ((err = from_pkcs11(place->module->C_GetSessionInfo(handle, &info))) != CA_OK)
+    if ((err = pkcs11_error(place->module->C_GetSessionInfo(handle, &info))) != CA_OK)
         return ca_refuse(refusal, err, "key", "the token gave a session that does not work");
     if (info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS)
         return CA_OK;
@@ -170,7 +189,7 @@ static enum ca_err login(const struct pkcs11_place *place, CK_SESSION_HANDLE han
     keys_secret_wipe(&pin);
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
         return CA_OK;
-    return ca_refuse(refusal, from_pkcs11(rv), "pin_file", "the token refused the login");
+    return ca_refuse(refusal, pkcs11_error(rv), "pin_file", "the token refused the login");
 }
 
 /* ---- the key */
@@ -185,26 +204,13 @@ static enum ca_err find_object(const struct pkcs11_place *place, CK_SESSION_HAND
 
     CK_RV rv = place->module->C_FindObjectsInit(session, attributes, count);
     if (rv != CKR_OK)
-        return from_pkcs11(rv);
+        return pkcs11_error(rv);
     rv = place->module->C_FindObjects(session, objects, 2, &found);
     CK_RV rv_final = place->module->C_FindObjectsFinal(session);
     if (rv != CKR_OK || rv_final != CKR_OK)
-        return from_pkcs11(rv != CKR_OK ? rv : rv_final);
+        return pkcs11_error(rv != CKR_OK ? rv : rv_final);
     *object_out = objects[0];
     return found == 1 ? CA_OK : found == 0 ? CA_ERR_NOT_FOUND : CA_ERR_KEY_UNUSABLE;
-}
-
-static CK_ULONG named_in_uri(const struct pkcs11_place *place, CK_ATTRIBUTE *attributes)
-{
-    static const CK_ATTRIBUTE_TYPE types[] = { CKA_LABEL, CKA_ID };
-    CK_ULONG count = 0;
-
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        const CK_ATTRIBUTE *attribute = p11_kit_uri_get_attribute(place->uri, types[i]);
-        if (attribute != NULL)
-            attributes[count++] = *attribute;
-    }
-    return count;
 }
 
 static enum ca_err find_private(const struct pkcs11_place *place, struct pkcs11_session *session)
@@ -212,14 +218,15 @@ static enum ca_err find_private(const struct pkcs11_place *place, struct pkcs11_
     static const CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
     CK_ATTRIBUTE attributes[3] = { { CKA_CLASS, (void *)(uintptr_t) & class, sizeof(class) } };
 
-    return find_object(place, session->handle, attributes, 1 + named_in_uri(place, attributes + 1),
-                       &session->key);
+    return find_object(place, session->handle, attributes,
+                       1 + pkcs11_place_names(place, attributes + 1), &session->key);
 }
 
 /* By the id of the private one, which is how a pair belongs together; by its names if it has
  * none. */
-static enum ca_err find_public(const struct pkcs11_place *place,
-                               const struct pkcs11_session *session, CK_OBJECT_HANDLE *object_out)
+enum ca_err pkcs11_session_find_public(struct pkcs11_session *session,
+                                       const struct pkcs11_place *place,
+                                       CK_OBJECT_HANDLE *object_out)
 {
     static const CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
     CK_ATTRIBUTE attributes[3] = { { CKA_CLASS, (void *)(uintptr_t) & class, sizeof(class) } };
@@ -229,28 +236,29 @@ static enum ca_err find_public(const struct pkcs11_place *place,
 
     CK_RV rv = place->module->C_GetAttributeValue(session->handle, session->key, &ask, 1);
     if (rv != CKR_OK && rv != CKR_ATTRIBUTE_TYPE_INVALID)
-        return from_pkcs11(rv);
+        return pkcs11_error(rv);
     if (rv == CKR_OK && ask.ulValueLen > 0 && ask.ulValueLen <= sizeof(id))
         attributes[count++] = ask;
     else
-        count += named_in_uri(place, attributes + 1);
+        count += pkcs11_place_names(place, attributes + 1);
     return find_object(place, session->handle, attributes, count, object_out);
 }
 
-static enum ca_err read_attribute(const struct pkcs11_place *place, CK_SESSION_HANDLE session,
-                                  CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
-                                  uint8_t buffer[PUBLIC_LEN_MAX], struct ca_bytes *value_out)
+enum ca_err pkcs11_session_read(const struct pkcs11_session *session,
+                                const struct pkcs11_place *place, CK_OBJECT_HANDLE object,
+                                CK_ATTRIBUTE_TYPE type, uint8_t buffer[PKCS11_VALUE_LEN_MAX],
+                                struct ca_bytes *value_out)
 {
-    CK_ATTRIBUTE attribute = { type, buffer, PUBLIC_LEN_MAX };
-    CK_RV rv = place->module->C_GetAttributeValue(session, object, &attribute, 1);
+    CK_ATTRIBUTE attribute = { type, buffer, PKCS11_VALUE_LEN_MAX };
+    CK_RV rv = place->module->C_GetAttributeValue(session->handle, object, &attribute, 1);
 
     *value_out = ca_bytes_of(NULL, 0);
-    if (rv == CKR_OK && attribute.ulValueLen <= PUBLIC_LEN_MAX)
+    if (rv == CKR_OK && attribute.ulValueLen <= PKCS11_VALUE_LEN_MAX)
         *value_out = ca_bytes_of(buffer, attribute.ulValueLen);
     /* It has none: then it is not the key. */
     if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE)
         return CA_OK;
-    return from_pkcs11(rv);
+    return pkcs11_error(rv);
 }
 
 /* As a number it has no leading zeros; as a point it may be wrapped as an OCTET STRING. */
@@ -281,25 +289,42 @@ static enum ca_err compare(const struct pkcs11_place *place, const struct pkcs11
     const struct crypto_public_key *key = crypto_own_key_public(place->own);
     CK_KEY_TYPE type = 0;
     CK_ATTRIBUTE ask = { CKA_KEY_TYPE, &type, sizeof(type) };
-    uint8_t buffer[PUBLIC_LEN_MAX];
+    uint8_t buffer[PKCS11_VALUE_LEN_MAX];
     struct ca_bytes value;
     enum ca_err err;
 
     *is_same_out = false;
     CK_RV rv = place->module->C_GetAttributeValue(session->handle, session->key, &ask, 1);
     if (rv != CKR_OK || type != type_of(key))
-        return from_pkcs11(rv);
+        return pkcs11_error(rv);
     if (key->type != CRYPTO_KEY_RSA) {
-        err = read_attribute(place, session->handle, public, CKA_EC_POINT, buffer, &value);
+        err = pkcs11_session_read(session, place, public, CKA_EC_POINT, buffer, &value);
         *is_same_out = err == CA_OK && is_point(value, key->point);
         return err;
     }
-    err = read_attribute(place, session->handle, public, CKA_MODULUS, buffer, &value);
+    err = pkcs11_session_read(session, place, public, CKA_MODULUS, buffer, &value);
     if (err != CA_OK || !is_number(value, key->modulus))
         return err;
-    err = read_attribute(place, session->handle, public, CKA_PUBLIC_EXPONENT, buffer, &value);
+    err = pkcs11_session_read(session, place, public, CKA_PUBLIC_EXPONENT, buffer, &value);
     *is_same_out = err == CA_OK && is_number(value, key->exponent);
     return err;
+}
+
+enum ca_err pkcs11_session_find(struct pkcs11_session *session, const struct pkcs11_place *place,
+                                CK_OBJECT_HANDLE *public_out, struct ca_refusal *refusal)
+{
+    if (!pkcs11_place_names_key(place))
+        return ca_refuse(refusal, CA_ERR_CONFIG, "key", "the URI names no object and no id");
+    enum ca_err err = find_private(place, session);
+    if (err != CA_OK)
+        return ca_refuse(refusal, err, "key",
+                         err == CA_ERR_NOT_FOUND ? "the token has no such private key"
+                                                 : "several private keys fit the URI");
+    if ((err = pkcs11_session_find_public(session, place, public_out)) != CA_OK)
+        return ca_refuse(refusal, err, "key",
+                         err == CA_ERR_NOT_FOUND ? "the token does not have its public key"
+                                                 : "several public keys fit");
+    return CA_OK;
 }
 
 static enum ca_err find_key(const struct pkcs11_place *place, struct pkcs11_session *session,
@@ -308,15 +333,9 @@ static enum ca_err find_key(const struct pkcs11_place *place, struct pkcs11_sess
     CK_OBJECT_HANDLE public;
     bool is_same;
 
-    enum ca_err err = find_private(place, session);
+    enum ca_err err = pkcs11_session_find(session, place, &public, refusal);
     if (err != CA_OK)
-        return ca_refuse(refusal, err, "key",
-                         err == CA_ERR_NOT_FOUND ? "the token has no such private key"
-                                                 : "several private keys fit the URI");
-    if ((err = find_public(place, session, &public)) != CA_OK)
-        return ca_refuse(refusal, err, "key",
-                         err == CA_ERR_NOT_FOUND ? "the token does not have its public key"
-                                                 : "several public keys fit");
+        return err;
     if ((err = compare(place, session, public, &is_same)) != CA_OK)
         return ca_refuse(refusal, err, "key", "the token does not tell its public key");
     return is_same
@@ -326,8 +345,8 @@ static enum ca_err find_key(const struct pkcs11_place *place, struct pkcs11_sess
 
 /* ---- life */
 
-enum ca_err pkcs11_session_open(struct pkcs11_session *session, const struct pkcs11_place *place,
-                                struct ca_refusal *refusal)
+enum ca_err pkcs11_session_login(struct pkcs11_session *session, const struct pkcs11_place *place,
+                                 CK_FLAGS flags, struct ca_refusal *refusal)
 {
     CK_SLOT_ID slot;
     enum ca_err err;
@@ -335,12 +354,21 @@ enum ca_err pkcs11_session_open(struct pkcs11_session *session, const struct pkc
     *session = (struct pkcs11_session){ 0 };
     if ((err = find_token(place, &slot, refusal)) != CA_OK)
         return err;
-    CK_RV rv = place->module->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &session->handle);
+    CK_RV rv = place->module->C_OpenSession(slot, flags, NULL, NULL, &session->handle);
     if (rv != CKR_OK)
-        return ca_refuse(refusal, from_pkcs11(rv), "key", "the token opens no session");
+        return ca_refuse(refusal, pkcs11_error(rv), "key", "the token opens no session");
     session->is_open = true;
-    if ((err = login(place, session->handle, refusal)) != CA_OK ||
-        (err = find_key(place, session, refusal)) != CA_OK)
+    if ((err = login(place, session->handle, refusal)) != CA_OK)
+        pkcs11_session_drop(session, place);
+    return err;
+}
+
+enum ca_err pkcs11_session_open(struct pkcs11_session *session, const struct pkcs11_place *place,
+                                struct ca_refusal *refusal)
+{
+    enum ca_err err = pkcs11_session_login(session, place, CKF_SERIAL_SESSION, refusal);
+
+    if (err == CA_OK && (err = find_key(place, session, refusal)) != CA_OK)
         pkcs11_session_drop(session, place);
     return err;
 }
@@ -355,7 +383,7 @@ void pkcs11_session_drop(struct pkcs11_session *session, const struct pkcs11_pla
 enum ca_err pkcs11_session_check(struct pkcs11_session *session, const struct pkcs11_place *place)
 {
     CK_SESSION_INFO info;
-    enum ca_err err = from_pkcs11(place->module->C_GetSessionInfo(session->handle, &info));
+    enum ca_err err = pkcs11_error(place->module->C_GetSessionInfo(session->handle, &info));
 
     if (err != CA_OK)
         return err;
@@ -469,6 +497,6 @@ enum ca_err pkcs11_session_sign(struct pkcs11_session *session, const struct pkc
     if (rv == CKR_BUFFER_TOO_SMALL)
         return CA_ERR_SIGNATURE_WRONG;
     if (rv != CKR_OK)
-        return from_pkcs11(rv);
+        return pkcs11_error(rv);
     return take_signature(crypto_own_key_public(place->own), raw, len, signature);
 }

@@ -23,15 +23,19 @@ enum {
     AT_SALT = 24,
     AT_NONCE = 40,
     HEADER_LEN = 64,
+    AT_SALT_2 = 64, /* of the second half, where the passphrase is divided */
+    HEADER_LEN_MAX = 80,
     KEY_LEN = crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
     TAG_LEN = crypto_aead_xchacha20poly1305_ietf_ABYTES,
-    FILE_LEN_MAX = HEADER_LEN + CRYPTO_PKCS8_LEN_MAX + TAG_LEN,
+    FILE_LEN_MAX = HEADER_LEN_MAX + CRYPTO_PKCS8_LEN_MAX + TAG_LEN,
     VERSION = 1,
     KDF_ARGON2ID = 1,
+    KDF_ARGON2ID_DIVIDED = 2, /* one of each half, XORed */
     CIPHER_XCHACHA20_POLY1305 = 1,
 };
 _Static_assert(AT_SALT + crypto_pwhash_argon2id_SALTBYTES == AT_NONCE, "salt fits");
 _Static_assert(AT_NONCE + crypto_aead_xchacha20poly1305_ietf_NPUBBYTES == HEADER_LEN, "nonce fits");
+_Static_assert(AT_SALT_2 + crypto_pwhash_argon2id_SALTBYTES == HEADER_LEN_MAX, "salt fits");
 
 static const char magic[AT_VERSION] = { 'c', 'm', 's', 'e', 'a', 'l', 'e', 'd' };
 
@@ -69,16 +73,37 @@ static bool is_within(const struct limits *within, uint64_t passes, uint64_t mem
            memory >= within->memory_min && memory <= within->memory_max;
 }
 
-/* The key that the header's parameters and salt make of the passphrase. */
-static enum ca_err derive_key(const uint8_t header[HEADER_LEN],
-                              const struct keys_secret *passphrase, struct keys_secret *key_out)
+static size_t header_len(const uint8_t *header)
+{
+    return header[AT_KDF] == KDF_ARGON2ID_DIVIDED ? HEADER_LEN_MAX : HEADER_LEN;
+}
+
+/* The passphrase, or its halves: a NUL stands between them. How many; 0 if there is none, one is
+ * empty, or one is too long. */
+static size_t halves_of(const struct keys_secret *passphrase, struct ca_bytes halves[2])
+{
+    size_t first_len = 0;
+
+    while (first_len < passphrase->len && passphrase->data[first_len] != 0)
+        first_len++;
+    halves[0] = ca_bytes_of(passphrase->data, first_len);
+    if (first_len == 0 || first_len > KEYS_PASSPHRASE_LEN_MAX)
+        return 0;
+    if (first_len == passphrase->len)
+        return 1;
+    halves[1] = ca_bytes_of(passphrase->data + first_len + 1, passphrase->len - first_len - 1);
+    return halves[1].len == 0 || halves[1].len > KEYS_PASSPHRASE_LEN_MAX ? 0 : 2;
+}
+
+static enum ca_err derive_half(const uint8_t *header, size_t at_salt, struct ca_bytes half,
+                               struct keys_secret *key_out)
 {
     enum ca_err err = keys_secret_new(KEY_LEN, key_out);
 
     if (err != CA_OK)
         return err;
-    if (crypto_pwhash_argon2id(key_out->data, KEY_LEN, (const char *)passphrase->data,
-                               passphrase->len, header + AT_SALT, get_number(header + AT_PASSES, 4),
+    if (crypto_pwhash_argon2id(key_out->data, KEY_LEN, (const char *)half.data, half.len,
+                               header + at_salt, get_number(header + AT_PASSES, 4),
                                (size_t)get_number(header + AT_MEMORY, 8),
                                crypto_pwhash_argon2id_ALG_ARGON2ID13) != 0) {
         keys_secret_wipe(key_out);
@@ -87,49 +112,73 @@ static enum ca_err derive_key(const uint8_t header[HEADER_LEN],
     return CA_OK;
 }
 
+/*
+ * The key that the header's parameters and salts make of the passphrase. Of two halves each has a
+ * salt of its own: without the other, either is 32 octets that say nothing, and they are not to be
+ * exchanged.
+ */
+static enum ca_err derive_key(const uint8_t *header, const struct ca_bytes halves[2],
+                              struct keys_secret *key_out)
+{
+    struct keys_secret second = { 0 };
+    enum ca_err err = derive_half(header, AT_SALT, halves[0], key_out);
+
+    if (err != CA_OK || header[AT_KDF] != KDF_ARGON2ID_DIVIDED)
+        return err;
+    if ((err = derive_half(header, AT_SALT_2, halves[1], &second)) != CA_OK) {
+        keys_secret_wipe(key_out);
+        return err;
+    }
+    for (size_t i = 0; i < KEY_LEN; i++)
+        key_out->data[i] ^= second.data[i];
+    keys_secret_wipe(&second);
+    return CA_OK;
+}
+
 /* ---- seal */
 
-static enum ca_err header_fill(const struct keys_sealed_options *options,
-                               uint8_t header[HEADER_LEN])
+static enum ca_err header_fill(const struct keys_sealed_options *options, bool is_divided,
+                               uint8_t header[HEADER_LEN_MAX])
 {
-    enum ca_err err;
-
     memcpy(header + AT_MAGIC, magic, sizeof(magic));
     header[AT_VERSION] = VERSION;
-    header[AT_KDF] = KDF_ARGON2ID;
+    header[AT_KDF] = is_divided ? KDF_ARGON2ID_DIVIDED : KDF_ARGON2ID;
     header[AT_CIPHER] = CIPHER_XCHACHA20_POLY1305;
     header[AT_ZERO] = 0;
     put_number(header + AT_PASSES, options->passes, 4);
     put_number(header + AT_MEMORY, options->memory, 8);
-    if ((err = crypto_random(header + AT_SALT, AT_NONCE - AT_SALT)) != CA_OK)
-        return err;
-    return crypto_random(header + AT_NONCE, HEADER_LEN - AT_NONCE);
+    return crypto_random(header + AT_SALT, header_len(header) - AT_SALT);
 }
 
 static enum ca_err seal(const struct crypto_private_key *key, const struct keys_secret *passphrase,
                         const struct limits *within, const struct keys_sealed_options *options,
                         uint8_t sealed[FILE_LEN_MAX], size_t *len_out)
 {
+    struct ca_bytes halves[2];
     struct keys_secret der = { 0 };
     struct keys_secret file_key = { 0 };
     unsigned long long body_len;
-    size_t der_len;
+    size_t der_len, half_count = halves_of(passphrase, halves);
     enum ca_err err;
 
     *len_out = 0;
-    if (passphrase->len == 0 || passphrase->len > KEYS_PASSPHRASE_LEN_MAX)
+    if (half_count == 0)
         return CA_ERR_FIELD_LENGTH;
+    if (half_count == 2 && halves[0].len == halves[1].len &&
+        sodium_memcmp(halves[0].data, halves[1].data, halves[0].len) == 0)
+        return CA_ERR_FIELD_FORMAT; /* who knows one knows both */
     if (!is_within(within, options->passes, options->memory))
         return CA_ERR_CONFIG;
-    if ((err = header_fill(options, sealed)) != CA_OK ||
+    if ((err = header_fill(options, half_count == 2, sealed)) != CA_OK ||
         (err = keys_secret_new(CRYPTO_PKCS8_LEN_MAX, &der)) != CA_OK ||
         (err = crypto_private_key_encode(key, der.data, der.len, &der_len)) != CA_OK ||
-        (err = derive_key(sealed, passphrase, &file_key)) != CA_OK)
+        (err = derive_key(sealed, halves, &file_key)) != CA_OK)
         goto out;
-    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + HEADER_LEN, &body_len, der.data,
-                                                     der_len, sealed, HEADER_LEN, NULL,
-                                                     sealed + AT_NONCE, file_key.data);
-    *len_out = HEADER_LEN + (size_t)body_len;
+    size_t head = header_len(sealed);
+    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + head, &body_len, der.data, der_len,
+                                                     sealed, head, NULL, sealed + AT_NONCE,
+                                                     file_key.data);
+    *len_out = head + (size_t)body_len;
 out:
     keys_secret_wipe(&file_key);
     keys_secret_wipe(&der);
@@ -138,10 +187,14 @@ out:
 
 /* ---- open */
 
-static bool header_is_known(const uint8_t header[HEADER_LEN], const struct limits *within)
+static bool header_is_known(struct ca_bytes sealed, const struct limits *within)
 {
-    return ca_bytes_equal(ca_bytes_of(header, sizeof(magic)), ca_bytes_of(magic, sizeof(magic))) &&
-           header[AT_VERSION] == VERSION && header[AT_KDF] == KDF_ARGON2ID &&
+    const uint8_t *header = sealed.data;
+
+    return sealed.len >= HEADER_LEN_MAX &&
+           ca_bytes_equal(ca_bytes_of(header, sizeof(magic)), ca_bytes_of(magic, sizeof(magic))) &&
+           header[AT_VERSION] == VERSION &&
+           (header[AT_KDF] == KDF_ARGON2ID || header[AT_KDF] == KDF_ARGON2ID_DIVIDED) &&
            header[AT_CIPHER] == CIPHER_XCHACHA20_POLY1305 && header[AT_ZERO] == 0 &&
            is_within(within, get_number(header + AT_PASSES, 4), get_number(header + AT_MEMORY, 8));
 }
@@ -150,22 +203,26 @@ static bool header_is_known(const uint8_t header[HEADER_LEN], const struct limit
 static enum ca_err unseal(struct ca_bytes sealed, const struct keys_secret *passphrase,
                           const struct limits *within, struct crypto_private_key **key_out)
 {
+    struct ca_bytes halves[2];
     struct keys_secret der = { 0 };
     struct keys_secret file_key = { 0 };
     unsigned long long der_len;
     enum ca_err err;
 
     *key_out = NULL;
-    if (sealed.len <= HEADER_LEN + TAG_LEN || sealed.len > FILE_LEN_MAX ||
-        !header_is_known(sealed.data, within) || passphrase->len == 0)
+    if (sealed.len > FILE_LEN_MAX || !header_is_known(sealed, within))
         return CA_ERR_PASSPHRASE;
-    if ((err = keys_secret_new(sealed.len - HEADER_LEN - TAG_LEN, &der)) != CA_OK ||
-        (err = derive_key(sealed.data, passphrase, &file_key)) != CA_OK)
+    size_t head = header_len(sealed.data);
+    if (sealed.len <= head + TAG_LEN ||
+        halves_of(passphrase, halves) != (head == HEADER_LEN_MAX ? 2 : 1))
+        return CA_ERR_PASSPHRASE;
+    if ((err = keys_secret_new(sealed.len - head - TAG_LEN, &der)) != CA_OK ||
+        (err = derive_key(sealed.data, halves, &file_key)) != CA_OK)
         goto out;
     err = CA_ERR_PASSPHRASE;
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(
-            der.data, &der_len, NULL, sealed.data + HEADER_LEN, sealed.len - HEADER_LEN,
-            sealed.data, HEADER_LEN, sealed.data + AT_NONCE, file_key.data) != 0)
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(der.data, &der_len, NULL, sealed.data + head,
+                                                   sealed.len - head, sealed.data, head,
+                                                   sealed.data + AT_NONCE, file_key.data) != 0)
         goto out;
     err = crypto_private_key_parse(ca_bytes_of(der.data, (size_t)der_len), key_out);
 out:
@@ -216,35 +273,47 @@ static enum ca_err sync_folder_of(const char *path)
     return err;
 }
 
-/* Whole and durable, or not there: written beside, synced, moved into a free place. */
-static enum ca_err file_create(const char *path, const uint8_t *bytes, size_t len)
+/* Written beside its place, and synced; the name it has there. */
+static enum ca_err file_write_beside(const char *path, struct ca_bytes bytes, char beside[PATH_MAX])
 {
-    char beside[PATH_MAX];
     enum ca_err err = CA_OK;
 
-    if (snprintf(beside, sizeof(beside),
+    if (snprintf(beside, PATH_MAX,
                  "%s.XX"
                  "XX"
                  "XX",
-                 path) >= (int)sizeof(beside))
+                 path) >= PATH_MAX)
         return CA_ERR_FIELD_LENGTH;
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)
         return from_errno();
-    if (fchmod(fd, S_IRUSR | S_IWUSR) != 0 || !write_all(fd, bytes, len) || fsync(fd) != 0)
+    if (fchmod(fd, S_IRUSR | S_IWUSR) != 0 || !write_all(fd, bytes.data, bytes.len) ||
+        fsync(fd) != 0)
         err = from_errno();
     if (close(fd) != 0 && err == CA_OK)
         err = from_errno();
-    if (err == CA_OK && renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
+    if (err != CA_OK)
+        (void)unlink(beside);
+    return err;
+}
+
+/* Whole and durable, or not there: moved into a free place. */
+static enum ca_err file_create(const char *path, struct ca_bytes bytes)
+{
+    char beside[PATH_MAX];
+    enum ca_err err = file_write_beside(path, bytes, beside);
+
+    if (err != CA_OK)
+        return err;
+    if (renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
         err = from_errno();
-    if (err != CA_OK) {
         (void)unlink(beside);
         return err;
     }
     return sync_folder_of(path);
 }
 
-static enum ca_err file_read(int fd, uint8_t *bytes, size_t size, size_t *len_out)
+static enum ca_err read_open_file(int fd, uint8_t *bytes, size_t size, size_t *len_out)
 {
     struct stat status;
 
@@ -253,7 +322,7 @@ static enum ca_err file_read(int fd, uint8_t *bytes, size_t size, size_t *len_ou
     if (!S_ISREG(status.st_mode) || (status.st_uid != geteuid() && status.st_uid != 0) ||
         (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         return CA_ERR_DENIED;
-    for (*len_out = 0; *len_out < size;) {
+    while (*len_out < size) {
         ssize_t got = read(fd, bytes + *len_out, size - *len_out);
         if (got < 0 && errno == EINTR)
             continue;
@@ -264,6 +333,24 @@ static enum ca_err file_read(int fd, uint8_t *bytes, size_t size, size_t *len_ou
         *len_out += (size_t)got;
     }
     return CA_OK;
+}
+
+/* One octet more than a file may have, to see that there is more. */
+struct sealed_file {
+    uint8_t bytes[FILE_LEN_MAX + 1];
+    size_t len;
+};
+
+static enum ca_err file_read(const char *path, struct sealed_file *file)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    file->len = 0;
+    if (fd < 0)
+        return from_errno();
+    enum ca_err err = read_open_file(fd, file->bytes, sizeof(file->bytes), &file->len);
+    (void)close(fd);
+    return err;
 }
 
 enum ca_err keys_sealed_save_with(const char *path, const struct crypto_private_key *key,
@@ -280,7 +367,7 @@ enum ca_err keys_sealed_save_with(const char *path, const struct crypto_private_
         return CA_ERR_EXISTS;
     if ((err = seal(key, passphrase, &limits, options, sealed, &len)) != CA_OK)
         return err;
-    return file_create(path, sealed, len);
+    return file_create(path, ca_bytes_of(sealed, len));
 }
 
 enum ca_err keys_sealed_save(const char *path, const struct crypto_private_key *key,
@@ -295,16 +382,90 @@ enum ca_err keys_sealed_save(const char *path, const struct crypto_private_key *
 enum ca_err keys_sealed_load(const char *path, const struct keys_secret *passphrase,
                              struct crypto_private_key **key_out)
 {
-    uint8_t sealed[FILE_LEN_MAX + 1]; /* one more, to see that there is more */
-    size_t len;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct sealed_file file;
+    enum ca_err err = file_read(path, &file);
 
     *key_out = NULL;
-    if (fd < 0)
-        return from_errno();
-    enum ca_err err = file_read(fd, sealed, sizeof(sealed), &len);
-    (void)close(fd);
     if (err != CA_OK)
         return err;
-    return unseal(ca_bytes_of(sealed, len), passphrase, &limits, key_out);
+    return unseal(ca_bytes_of(file.bytes, file.len), passphrase, &limits, key_out);
+}
+
+enum ca_err keys_sealed_inspect(const char *path, struct keys_sealed_info *info_out)
+{
+    struct sealed_file file;
+    enum ca_err err = file_read(path, &file);
+
+    *info_out = (struct keys_sealed_info){ 0 };
+    if (err != CA_OK)
+        return err;
+    if (!header_is_known(ca_bytes_of(file.bytes, file.len), &limits))
+        return CA_ERR_PASSPHRASE;
+    info_out->options.passes = (uint32_t)get_number(file.bytes + AT_PASSES, 4);
+    info_out->options.memory = get_number(file.bytes + AT_MEMORY, 8);
+    info_out->is_divided = file.bytes[AT_KDF] == KDF_ARGON2ID_DIVIDED;
+    return CA_OK;
+}
+
+/* ---- another passphrase */
+
+/* All of both keys, in constant time. */
+static enum ca_err compare_keys(const struct crypto_private_key *a,
+                                const struct crypto_private_key *b)
+{
+    struct keys_secret one = { 0 }, other = { 0 };
+    size_t one_len, other_len;
+    enum ca_err err;
+
+    if ((err = keys_secret_new(CRYPTO_PKCS8_LEN_MAX, &one)) != CA_OK ||
+        (err = keys_secret_new(CRYPTO_PKCS8_LEN_MAX, &other)) != CA_OK ||
+        (err = crypto_private_key_encode(a, one.data, one.len, &one_len)) != CA_OK ||
+        (err = crypto_private_key_encode(b, other.data, other.len, &other_len)) != CA_OK)
+        goto out;
+    if (one_len != other_len || sodium_memcmp(one.data, other.data, one_len) != 0)
+        err = CA_ERR_STORAGE_CORRUPT;
+out:
+    keys_secret_wipe(&one);
+    keys_secret_wipe(&other);
+    return err;
+}
+
+/* What was written is read back, opened, and is the same key. */
+static enum ca_err check_written(const char *beside, const struct keys_secret *passphrase,
+                                 const struct crypto_private_key *key)
+{
+    struct crypto_private_key *again;
+    enum ca_err err = keys_sealed_load(beside, passphrase, &again);
+
+    if (err != CA_OK)
+        return err;
+    err = compare_keys(key, again);
+    crypto_private_key_free(again);
+    return err;
+}
+
+enum ca_err keys_sealed_rewrap(const char *path, const struct keys_secret *passphrase,
+                               const struct keys_secret *new_passphrase,
+                               const struct keys_sealed_options *options)
+{
+    struct crypto_private_key *key = NULL;
+    char beside[PATH_MAX];
+    uint8_t sealed[FILE_LEN_MAX];
+    size_t len;
+    enum ca_err err;
+
+    if ((err = keys_sealed_load(path, passphrase, &key)) != CA_OK)
+        return err;
+    if ((err = seal(key, new_passphrase, &limits, options, sealed, &len)) != CA_OK ||
+        (err = file_write_beside(path, ca_bytes_of(sealed, len), beside)) != CA_OK)
+        goto out;
+    if ((err = check_written(beside, new_passphrase, key)) == CA_OK && rename(beside, path) != 0)
+        err = from_errno();
+    if (err != CA_OK)
+        (void)unlink(beside);
+    else
+        err = sync_folder_of(path);
+out:
+    crypto_private_key_free(key);
+    return err;
 }

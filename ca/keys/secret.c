@@ -13,6 +13,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "ca/crypto/memory.h"
+
 enum {
     SECURE_HEAP_LEN = 1 << 20,
     SECURE_HEAP_PIECE_MIN = 16,
@@ -32,7 +34,7 @@ enum ca_err keys_harden_process(void)
         (void)CRYPTO_secure_malloc_done();
         return CA_ERR_KEY_UNUSABLE;
     }
-    return CA_OK;
+    return crypto_memory_is_ready() ? CA_OK : CA_ERR_KEY_UNUSABLE;
 }
 
 enum ca_err keys_secret_new(size_t len, struct keys_secret *secret_out)
@@ -138,6 +140,26 @@ enum ca_err keys_secret_read_file(const char *path, struct keys_secret *secret_o
     return err;
 }
 
+enum ca_err keys_secret_join(const struct keys_secret *first, const struct keys_secret *second,
+                             struct keys_secret *joined_out)
+{
+    *joined_out = (struct keys_secret){ 0 };
+    if (first->len == 0 || second->len == 0)
+        return CA_ERR_FIELD_LENGTH;
+    enum ca_err err = keys_secret_new(first->len + 1 + second->len, joined_out);
+    if (err != CA_OK)
+        return err;
+    memcpy(joined_out->data, first->data, first->len);
+    joined_out->data[first->len] = 0;
+    memcpy(joined_out->data + first->len + 1, second->data, second->len);
+    return CA_OK;
+}
+
+bool keys_secret_equal(const struct keys_secret *a, const struct keys_secret *b)
+{
+    return a->len == b->len && (a->len == 0 || sodium_memcmp(a->data, b->data, a->len) == 0);
+}
+
 /* ---- the prompt */
 
 static bool write_all(int fd, const char *text)
@@ -171,8 +193,7 @@ static enum ca_err ask_twice(int tty, const char *prompt, struct keys_secret *se
     enum ca_err err = ask(tty, prompt, secret_out);
 
     if (err == CA_OK && (err = ask(tty, "once more: ", &again)) == CA_OK &&
-        (again.len != secret_out->len ||
-         sodium_memcmp(again.data, secret_out->data, again.len) != 0))
+        !keys_secret_equal(&again, secret_out))
         err = CA_ERR_PASSPHRASE;
     keys_secret_wipe(&again);
     if (err != CA_OK)

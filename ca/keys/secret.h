@@ -33,6 +33,16 @@ CA_MUST_CHECK enum ca_err keys_secret_read_file(const char *path, struct keys_se
 CA_MUST_CHECK enum ca_err keys_secret_prompt(const char *prompt, bool is_confirmed,
                                              struct keys_secret *secret_out);
 
+/*
+ * Two halves of a divided passphrase as one secret, which everything takes that takes a
+ * passphrase: a NUL stands between them, and neither holds one. FIELD_LENGTH if one is empty.
+ */
+CA_MUST_CHECK enum ca_err keys_secret_join(const struct keys_secret *first,
+                                           const struct keys_secret *second,
+                                           struct keys_secret *joined_out);
+/* In constant time, but for the lengths. */
+bool keys_secret_equal(const struct keys_secret *a, const struct keys_secret *b);
+
 /* No core dumps, no ptrace by the same user, OpenSSL's secure heap, locked: before any secret
  * exists, once per process; a second call does no harm. KEY_UNUSABLE if one of them is not to be
  * had. */

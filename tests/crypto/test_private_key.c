@@ -179,12 +179,73 @@ Test(private_key, an_encoding_cut_short_or_followed_by_more_is_refused)
     }
 }
 
+/* The place of the content of the numbers of an RSAPrivateKey, in their order from the version on:
+ * behind the heads of both SEQUENCEs and of what is between. */
+static size_t number_at(struct ca_bytes der, size_t index, size_t *len_out)
+{
+    size_t at = 30;
+
+    for (size_t i = 0;; i++) {
+        size_t len = der.data[at + 1], head = 2;
+        cr_assert_eq(der.data[at], 0x02);
+        if (len > 0x80) {
+            head += len - 0x80;
+            len = len == 0x81 ? der.data[at + 2] : (size_t)der.data[at + 2] << 8 | der.data[at + 3];
+        }
+        if (i == index) {
+            *len_out = len;
+            return at + head;
+        }
+        at += head + len;
+    }
+}
+
+/* One wrong bit in dP, dQ or qInv makes signatures that give the factors away. */
+Test(private_key, an_rsa_key_with_one_wrong_number_is_refused)
+{
+    enum { VERSION, N, E, D, P, Q, DP, DQ, QINV, COUNT };
+    const struct kind *rsa = &kinds[4];
+    struct crypto_private_key *key = generate(rsa), *again;
+    uint8_t buffer[CRYPTO_PKCS8_LEN_MAX];
+    struct ca_bytes der = encode(key, buffer);
+
+    for (size_t number = N; number < COUNT; number++) {
+        size_t len, at = number_at(der, number, &len);
+        for (size_t octet = 1; octet < len; octet += len / 3 + 1) {
+            buffer[at + octet] ^= 0x10;
+            check_err(crypto_private_key_parse(der, &again), CA_ERR_KEY_UNUSABLE);
+            cr_assert_null(again);
+            buffer[at + octet] ^= 0x10;
+        }
+    }
+    check_ok(crypto_private_key_parse(der, &again));
+    crypto_private_key_free(again);
+    crypto_private_key_free(key);
+}
+
+/* qInv of the factors in the other order is a good number in a wrong place. */
+Test(private_key, an_rsa_key_whose_factors_change_places_is_refused)
+{
+    enum { P = 4, Q = 5 };
+    struct crypto_private_key *key = generate(&kinds[4]), *again;
+    uint8_t buffer[CRYPTO_PKCS8_LEN_MAX], factor[256];
+    struct ca_bytes der = encode(key, buffer);
+    size_t p_len, q_len, p = number_at(der, P, &p_len), q = number_at(der, Q, &q_len);
+
+    cr_assert(p_len == q_len && p_len <= sizeof(factor));
+    memcpy(factor, buffer + p, p_len);
+    memcpy(buffer + p, buffer + q, p_len);
+    memcpy(buffer + q, factor, p_len);
+    check_err(crypto_private_key_parse(der, &again), CA_ERR_KEY_UNUSABLE);
+    crypto_private_key_free(key);
+}
+
 /* Of the algorithm identifier, of lengths, of the secret (which then no longer fits the public
  * key, or was only the seed of another) and of the public key. */
 Test(private_key, an_encoding_with_a_bit_flipped_is_refused_or_is_another_key)
 {
     for (size_t i = 0; i < KIND_COUNT; i++) {
-        bool has_check = kinds[i].type != CRYPTO_KEY_ED25519 && kinds[i].type != CRYPTO_KEY_RSA;
+        bool has_check = kinds[i].type != CRYPTO_KEY_ED25519;
         struct crypto_private_key *key = generate(&kinds[i]);
         uint8_t buffer[CRYPTO_PKCS8_LEN_MAX];
         struct ca_bytes der = encode(key, buffer);

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 check "help" certmill help
-for command in init ca issue get find stats health "ca import"; do
+for command in init ca key issue get find stats health "ca import" "key new" "key list" "key test" \
+    "key rewrap"; do
     # shellcheck disable=SC2086
     check "$command: help" certmill $command --help
     check "$command: on standard output" grep -q '^usage: certmill ' out

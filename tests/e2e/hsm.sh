@@ -2,13 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # hsm: a CA whose key is in a SoftHSM token, from its set-up (docs/HSM.md) to a certificate.
 . "$(dirname "$0")/lib.sh"
-
-export SOFTHSM2_CONF=$work/softhsm2.conf
-mkdir tokens
-printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\n' "$work" >softhsm2.conf
-module=$(ls /usr/lib/*/softhsm/libsofthsm2.so /usr/lib/softhsm/libsofthsm2.so 2>/dev/null | head -n 1)
-(umask 077 && echo 47110815 >pin && echo 00000000 >wrong.pin)
-softhsm2-util --init-token --free --label hsm --so-pin 12345678 --pin 47110815 >/dev/null
+. "$(dirname "$0")/token.sh"
 
 # root NAME: a key in the token and its certificate.
 root() {

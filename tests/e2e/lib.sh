@@ -46,12 +46,15 @@ finish() {
     exit $((failures > 0))
 }
 
-# start INSTANCE: the daemon, ready. The passphrase is in $passphrase, or the file pass.
+# start INSTANCE [PASSPHRASE-OPTION...]: the daemon, ready. The passphrase is in $passphrase, or the
+# file pass.
 start() {
+    local instance=$1
+    shift
+    [ $# -gt 0 ] || set -- --passphrase-file "${passphrase:-pass}"
     rm -f ready
     mkfifo ready
-    certmilld --config "$1/certmill.conf" --passphrase-file "${passphrase:-pass}" --ready-fd 9 9>ready \
-        2>daemon.log &
+    certmilld --config "$instance/certmill.conf" "$@" --ready-fd 9 9>ready 2>daemon.log &
     daemon=$!
     if ! read -r -t 60 _ <ready; then
         cat daemon.log

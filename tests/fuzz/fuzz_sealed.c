@@ -4,7 +4,7 @@
  *
  * The first octet chooses: a whole file (under Argon2id at its least, for speed), or a plain
  * PKCS#8 structure, which is then sealed and must come back. The files of the corpus are
- * sealed with the passphrase "fuzz".
+ * sealed with the passphrase "fuzz", or with the halves "fuzz" and "half".
  */
 #include "ca/keys/sealed.c"
 
@@ -39,19 +39,31 @@ static void check_key(struct ca_bytes bytes, const struct keys_secret *passphras
     crypto_private_key_free(key);
 }
 
+static struct keys_secret secret_of(struct ca_bytes octets)
+{
+    struct keys_secret secret;
+
+    if (keys_secret_new(octets.len, &secret) != CA_OK)
+        abort();
+    memcpy(secret.data, octets.data, octets.len);
+    return secret;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct keys_secret passphrase;
+    static const struct ca_bytes passphrases[] = { CA_BYTES("fuzz"), CA_BYTES("fuzz\0half") };
 
     if (size == 0)
         return 0;
-    if (keys_harden_process() != CA_OK || keys_secret_new(4, &passphrase) != CA_OK)
+    if (keys_harden_process() != CA_OK)
         abort();
-    memcpy(passphrase.data, "fuzz", 4);
-    if (data[0] == 'f')
-        check_file(ca_bytes_of(data + 1, size - 1), &passphrase);
-    else
-        check_key(ca_bytes_of(data + 1, size - 1), &passphrase);
-    keys_secret_wipe(&passphrase);
+    for (size_t i = 0; i < 2; i++) {
+        struct keys_secret passphrase = secret_of(passphrases[i]);
+        if (data[0] == 'f')
+            check_file(ca_bytes_of(data + 1, size - 1), &passphrase);
+        else
+            check_key(ca_bytes_of(data + 1, size - 1), &passphrase);
+        keys_secret_wipe(&passphrase);
+    }
     return 0;
 }

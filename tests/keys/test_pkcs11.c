@@ -320,6 +320,40 @@ Test(pkcs11, every_failure_of_every_call_is_survived_without_a_restart)
     }
 }
 
+/* The module itself has to be started again, and does not at once. */
+Test(pkcs11, a_module_that_forgot_its_start_is_started_again)
+{
+    options.sessions = 1;
+    open_signer();
+    for (size_t i = 0; i < CODE_COUNT; i++) {
+        softhsm_fail(&softhsm, 0, FAULTP11_C_Initialize, (int)codes[i], FAULTP11_FOR_EVER);
+        softhsm_fail(&softhsm, 1, FAULTP11_C_GetSlotList, CKR_CRYPTOKI_NOT_INITIALIZED, 1);
+        softhsm_close_sessions();
+        sign_somehow();
+        cr_assert(fired(0) > 0 && fired(1) > 0);
+        softhsm_heal(&softhsm);
+        sign_until_well();
+    }
+}
+
+Test(pkcs11, a_device_that_is_gone_signs_nothing_and_is_back_without_a_restart)
+{
+    static const CK_RV gone[] = { CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT, CKR_DEVICE_ERROR,
+                                  CKR_SLOT_ID_INVALID };
+
+    open_signer();
+    for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
+        sign_well(COUNT);
+        unsigned long before = atomic_load(&softhsm.faults->signatures);
+        softhsm_fail(&softhsm, 0, FAULTP11_ANY, (int)gone[i], FAULTP11_FOR_EVER);
+        for (int k = 0; k < 10; k++)
+            check_err(sign(CRYPTO_SIG_ECDSA_SHA256, 4), CA_ERR_BUSY);
+        cr_assert(atomic_load(&softhsm.faults->signatures) == before);
+        softhsm_heal(&softhsm);
+        sign_until_well();
+    }
+}
+
 Test(pkcs11, one_lost_session_is_not_noticed)
 {
     static const CK_RV lost[] = { CKR_DEVICE_REMOVED, CKR_SESSION_HANDLE_INVALID,
@@ -361,6 +395,42 @@ Test(pkcs11, a_pin_refused_is_not_tried_again)
     cr_assert(fired(0) == 1);
 }
 
+Test(pkcs11, whatever_is_wrong_with_the_pin_it_is_tried_once)
+{
+    static const CK_RV refusals[] = { CKR_PIN_INCORRECT, CKR_PIN_INVALID,
+                                      CKR_PIN_LEN_RANGE, CKR_PIN_EXPIRED,
+                                      CKR_PIN_LOCKED,    CKR_USER_PIN_NOT_INITIALIZED };
+
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        open_signer();
+        sign_well(1);
+        softhsm_fail(&softhsm, 0, FAULTP11_C_Login, (int)refusals[i], FAULTP11_FOR_EVER);
+        softhsm_close_sessions();
+        for (int k = 0; k < 5; k++)
+            cr_assert(sign(CRYPTO_SIG_ECDSA_SHA256, COUNT) != CA_OK);
+        cr_assert(fired(0) == 1);
+        softhsm_heal(&softhsm);
+    }
+}
+
+/* With RSA one wrong half of the CRT gives the factors away. */
+Test(pkcs11, a_flipped_bit_of_an_rsa_signature_never_leaves)
+{
+    static const enum crypto_sig sigs[] = { CRYPTO_SIG_RSA_SHA256, CRYPTO_SIG_PSS_SHA256 };
+    static const struct crypto_signature none;
+
+    key = softhsm_generate("rsa", 7, CRYPTO_KEY_RSA, key_memory);
+    options.uri = SOFTHSM_URI "rsa";
+    for (unsigned i = 0; i < FLIPS; i++) {
+        open_signer();
+        atomic_store(&softhsm.faults->bit, i * 2048 / FLIPS);
+        softhsm_fail(&softhsm, 0, FAULTP11_C_Sign, FAULTP11_FLIP, 1);
+        check_err(sign(sigs[i % 2], 1), CA_ERR_SIGNATURE_WRONG);
+        check_bytes(ca_bytes_of(signatures, sizeof(none)), ca_bytes_of(&none, sizeof(none)));
+        check_err(sign(sigs[i % 2], 1), CA_ERR_KEY_UNUSABLE);
+    }
+}
+
 Test(pkcs11, a_flipped_bit_never_leaves_and_ends_the_use_of_the_key)
 {
     static const struct crypto_signature none[COUNT];
@@ -380,22 +450,27 @@ Test(pkcs11, a_flipped_bit_never_leaves_and_ends_the_use_of_the_key)
 Test(pkcs11, a_slow_call_is_waited_for)
 {
     open_signer();
-    softhsm_fail(&softhsm, 0, FAULTP11_C_Sign, FAULTP11_SLOW, 3);
-    sign_well(COUNT);
-    cr_assert(fired(0) == 3);
+    for (int call = FAULTP11_C_GetSlotList; call < FAULTP11_CALL_COUNT; call++) {
+        softhsm_close_sessions();
+        softhsm_fail(&softhsm, 0, call, FAULTP11_SLOW, 3);
+        if (call == FAULTP11_C_CloseSession) /* of sessions that are lost */
+            softhsm_fail(&softhsm, 1, FAULTP11_C_SignInit, CKR_SESSION_HANDLE_INVALID, 1);
+        sign_well(COUNT);
+        cr_assert(fired(0) > 0, "call %d", call);
+        softhsm_heal(&softhsm);
+    }
 }
 
 Test(pkcs11, a_hung_call_is_left_behind_and_another_session_takes_over)
 {
-    static const enum faultp11_call calls[] = { FAULTP11_C_Sign, FAULTP11_C_SignInit,
-                                                FAULTP11_C_OpenSession, FAULTP11_C_Login };
-
     options.timeout_ms = 400;
     options.sessions = 2;
-    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+    for (int call = FAULTP11_C_GetSlotList; call < FAULTP11_CALL_COUNT; call++) {
         open_signer();
-        softhsm_fail(&softhsm, 0, calls[i], FAULTP11_HUNG, 1);
-        if (calls[i] == FAULTP11_C_Login)
+        softhsm_fail(&softhsm, 0, call, FAULTP11_HUNG, 1);
+        if (call == FAULTP11_C_CloseSession) /* of a session that is lost */
+            softhsm_fail(&softhsm, 1, FAULTP11_C_SignInit, CKR_SESSION_HANDLE_INVALID, 1);
+        if (call == FAULTP11_C_Login)
             softhsm_close_sessions();
         check_err(sign(CRYPTO_SIG_ECDSA_SHA256, COUNT), CA_ERR_TIMEOUT);
         cr_assert(atomic_load(&softhsm.faults->hanging) == 1);

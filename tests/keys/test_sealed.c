@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "tests/support/check.h"
 
 #include "ca/keys/sealed.c"
@@ -104,9 +108,10 @@ Test(sealed, the_layout_is_the_one_in_the_documentation)
         const char *name;
         unsigned int offset, len;
     } fields[] = {
-        { "magic", AT_MAGIC, 8 },   { "version", AT_VERSION, 1 }, { "kdf", AT_KDF, 1 },
-        { "cipher", AT_CIPHER, 1 }, { "zero", AT_ZERO, 1 },       { "passes", AT_PASSES, 4 },
-        { "memory", AT_MEMORY, 8 }, { "salt", AT_SALT, 16 },      { "nonce", AT_NONCE, 24 },
+        { "magic", AT_MAGIC, 8 },    { "version", AT_VERSION, 1 }, { "kdf", AT_KDF, 1 },
+        { "cipher", AT_CIPHER, 1 },  { "zero", AT_ZERO, 1 },       { "passes", AT_PASSES, 4 },
+        { "memory", AT_MEMORY, 8 },  { "salt", AT_SALT, 16 },      { "nonce", AT_NONCE, 24 },
+        { "salt_2", AT_SALT_2, 16 },
     };
     FILE *file = fopen(TESTS_DIR "/../docs/SECURITY.md", "r");
     char line[256];
@@ -243,7 +248,7 @@ Test(sealed, a_file_that_is_there_is_not_replaced)
     check_ok(keys_sealed_save_with(path, key, &passphrase, &floor_options));
     check_ok(crypto_private_key_generate(CRYPTO_KEY_P256, 0, &other));
     check_err(keys_sealed_save_with(path, other, &passphrase, &floor_options), CA_ERR_EXISTS);
-    check_err(file_create(path, (const uint8_t *)"x", 1), CA_ERR_EXISTS); /* lost a race */
+    check_err(file_create(path, CA_BYTES("x")), CA_ERR_EXISTS); /* lost a race */
     check_ok(keys_sealed_load(path, &passphrase, &loaded));
     check_same_key(key, loaded);
     crypto_private_key_free(loaded);
@@ -278,4 +283,223 @@ Test(sealed, what_is_missing_or_no_file_is_told)
     snprintf(nowhere, sizeof(nowhere), "%s/missing/ca.key", folder);
     check_err(keys_sealed_save_with(nowhere, key, &passphrase, &floor_options), CA_ERR_NOT_FOUND);
     check_err(keys_sealed_load(nowhere, &passphrase, &loaded), CA_ERR_NOT_FOUND);
+}
+
+/* ---- divided passphrases */
+
+static struct keys_secret join(const char *first, const char *second)
+{
+    struct keys_secret one = secret_of(first), other = secret_of(second), joined;
+
+    check_ok(keys_secret_join(&one, &other, &joined));
+    keys_secret_wipe(&one);
+    keys_secret_wipe(&other);
+    return joined;
+}
+
+static void divide_passphrase(void)
+{
+    keys_secret_wipe(&passphrase);
+    passphrase = join("half of Alice", "half of Bob");
+}
+
+Test(sealed, a_divided_passphrase_opens_its_file_and_the_file_says_so)
+{
+    struct crypto_private_key *loaded;
+    struct keys_sealed_info info;
+
+    divide_passphrase();
+    check_ok(keys_sealed_save_with(path, key, &passphrase, &floor_options));
+    check_ok(keys_sealed_inspect(path, &info));
+    cr_assert(info.is_divided && info.options.passes == floor_options.passes &&
+              info.options.memory == floor_options.memory);
+    check_ok(keys_sealed_load(path, &passphrase, &loaded));
+    check_same_key(key, loaded);
+    crypto_private_key_free(loaded);
+}
+
+Test(sealed, a_missing_wrong_or_swapped_half_gets_the_answer_of_an_altered_file)
+{
+    static const char *const pairs[][2] = {
+        { "half of Bob", "half of Alice" },   { "half of Alice", "half of Alice" },
+        { "half of Bob", "half of Bob" },     { "half of Alice", "half of bob" },
+        { "half of alice", "half of Bob" },   { "half of Alic", "e\0half of Bob" },
+        { "half of Alice", "half of Bob\n" },
+    };
+    static const char *const singles[] = { "half of Alice", "half of Bob",
+                                           "half of Alicehalf of Bob" };
+    uint8_t sealed[FILE_LEN_MAX];
+    struct crypto_private_key *loaded;
+
+    divide_passphrase();
+    size_t len = seal_quickly(sealed), used = CRYPTO_secure_used();
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        struct keys_secret other = join(pairs[i][0], pairs[i][1]);
+        check_err(unseal(ca_bytes_of(sealed, len), &other, &quick, &loaded), CA_ERR_PASSPHRASE);
+        cr_assert_null(loaded);
+        keys_secret_wipe(&other);
+    }
+    for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
+        struct keys_secret other = secret_of(singles[i]);
+        check_err(unseal(ca_bytes_of(sealed, len), &other, &quick, &loaded), CA_ERR_PASSPHRASE);
+        keys_secret_wipe(&other);
+    }
+    cr_assert_eq(CRYPTO_secure_used(), used, "something of a key was left");
+    check_ok(unseal(ca_bytes_of(sealed, len), &passphrase, &quick, &loaded));
+    crypto_private_key_free(loaded);
+}
+
+Test(sealed, half_of_a_passphrase_with_an_empty_other_half_opens_nothing)
+{
+    struct crypto_private_key *loaded;
+    uint8_t sealed[FILE_LEN_MAX];
+
+    divide_passphrase();
+    size_t len = seal_quickly(sealed);
+    for (size_t missing = 0; missing < 2; missing++) {
+        struct keys_secret odd = secret_of(missing == 0 ? " half of Bob" : "half of Alice ");
+        odd.data[missing == 0 ? 0 : odd.len - 1] = 0;
+        check_err(unseal(ca_bytes_of(sealed, len), &odd, &quick, &loaded), CA_ERR_PASSPHRASE);
+        check_err(keys_sealed_save_with(path, key, &odd, &floor_options), CA_ERR_FIELD_LENGTH);
+        keys_secret_wipe(&odd);
+    }
+}
+
+Test(sealed, a_file_of_one_passphrase_takes_no_divided_one)
+{
+    uint8_t sealed[FILE_LEN_MAX];
+    struct crypto_private_key *loaded;
+    size_t len = seal_quickly(sealed);
+    struct keys_secret more = join("correct horse battery staple", "half of Bob");
+
+    check_err(unseal(ca_bytes_of(sealed, len), &more, &quick, &loaded), CA_ERR_PASSPHRASE);
+    keys_secret_wipe(&more);
+}
+
+Test(sealed, a_change_to_any_bit_of_a_divided_file_is_noticed)
+{
+    uint8_t sealed[FILE_LEN_MAX];
+    struct crypto_private_key *loaded;
+
+    divide_passphrase();
+    size_t len = seal_quickly(sealed);
+    for (size_t bit = 0; bit < 8 * len; bit++) {
+        sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        check_err(unseal(ca_bytes_of(sealed, len), &passphrase, &quick, &loaded),
+                  CA_ERR_PASSPHRASE);
+        sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    for (size_t cut = 0; cut < len; cut++)
+        check_err(unseal(ca_bytes_of(sealed, cut), &passphrase, &quick, &loaded),
+                  CA_ERR_PASSPHRASE);
+}
+
+/* The key of the file is the XOR of both outputs, computed here from the words of the table. */
+Test(sealed, the_file_key_is_the_xor_of_what_argon2id_makes_of_each_half)
+{
+    uint8_t sealed[FILE_LEN_MAX], one[KEY_LEN], other[KEY_LEN], der[CRYPTO_PKCS8_LEN_MAX];
+    unsigned long long der_len;
+
+    divide_passphrase();
+    size_t len = seal_quickly(sealed);
+    cr_assert_eq(crypto_pwhash(one, KEY_LEN, "half of Alice", 13, sealed + 24, 1, 8192,
+                               crypto_pwhash_ALG_ARGON2ID13),
+                 0);
+    cr_assert_eq(crypto_pwhash(other, KEY_LEN, "half of Bob", 11, sealed + 64, 1, 8192,
+                               crypto_pwhash_ALG_ARGON2ID13),
+                 0);
+    /* Neither output opens the file. */
+    for (int i = 0; i < 2; i++)
+        cr_assert_neq(crypto_aead_xchacha20poly1305_ietf_decrypt(der, &der_len, NULL, sealed + 80,
+                                                                 len - 80, sealed, 80, sealed + 40,
+                                                                 i == 0 ? one : other),
+                      0);
+    for (size_t i = 0; i < KEY_LEN; i++)
+        one[i] ^= other[i];
+    cr_assert_eq(crypto_aead_xchacha20poly1305_ietf_decrypt(der, &der_len, NULL, sealed + 80,
+                                                            len - 80, sealed, 80, sealed + 40, one),
+                 0);
+}
+
+Test(sealed, equal_halves_are_refused)
+{
+    struct keys_secret twice = join("half of Alice", "half of Alice");
+
+    check_err(keys_sealed_save_with(path, key, &twice, &floor_options), CA_ERR_FIELD_FORMAT);
+    keys_secret_wipe(&twice);
+}
+
+Test(sealed, files_written_before_passphrases_could_be_divided_are_read)
+{
+    struct keys_secret old = secret_of("fuzz");
+    struct crypto_private_key *loaded;
+    uint8_t bytes[FILE_LEN_MAX + 1];
+    FILE *file = fopen(TESTS_DIR "/fuzz/fuzz_sealed.in/file_p256", "rb");
+
+    cr_assert_not_null(file);
+    size_t len = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    check_ok(unseal(ca_bytes_of(bytes + 1, len - 1), &old, &quick, &loaded));
+    crypto_private_key_free(loaded);
+    keys_secret_wipe(&old);
+}
+
+/* ---- another passphrase */
+
+static size_t read_file(uint8_t *bytes)
+{
+    FILE *file = fopen(path, "rb");
+
+    cr_assert_not_null(file);
+    size_t len = fread(bytes, 1, FILE_LEN_MAX, file);
+    fclose(file);
+    return len;
+}
+
+Test(sealed, a_key_gets_another_passphrase_whole_or_divided_and_back)
+{
+    struct keys_sealed_options more = { floor_options.passes + 1, floor_options.memory + 4096 };
+    struct keys_secret divided = join("half of Alice", "half of Bob");
+    struct crypto_private_key *loaded;
+    struct keys_sealed_info info;
+
+    check_ok(keys_sealed_save_with(path, key, &passphrase, &floor_options));
+    check_ok(keys_sealed_rewrap(path, &passphrase, &divided, &more));
+    check_ok(keys_sealed_inspect(path, &info));
+    cr_assert(info.is_divided && info.options.passes == more.passes &&
+              info.options.memory == more.memory);
+    check_err(keys_sealed_load(path, &passphrase, &loaded), CA_ERR_PASSPHRASE);
+    check_ok(keys_sealed_load(path, &divided, &loaded));
+    check_same_key(key, loaded);
+    crypto_private_key_free(loaded);
+
+    check_ok(keys_sealed_rewrap(path, &divided, &passphrase, &floor_options));
+    check_ok(keys_sealed_inspect(path, &info));
+    cr_assert(!info.is_divided);
+    check_ok(keys_sealed_load(path, &passphrase, &loaded));
+    check_same_key(key, loaded);
+    crypto_private_key_free(loaded);
+    keys_secret_wipe(&divided);
+}
+
+Test(sealed, a_rewrap_that_fails_leaves_the_file_as_it_was)
+{
+    const struct keys_sealed_options weak = { 1, 8192 };
+    const struct rlimit nothing = { 0, RLIM_INFINITY }, all = { RLIM_INFINITY, RLIM_INFINITY };
+    struct keys_secret new = secret_of("another passphrase"), empty = { 0 };
+    uint8_t before[FILE_LEN_MAX], after[FILE_LEN_MAX];
+
+    check_ok(keys_sealed_save_with(path, key, &passphrase, &floor_options));
+    size_t len = read_file(before);
+    check_err(keys_sealed_rewrap(path, &new, &new, &floor_options), CA_ERR_PASSPHRASE);
+    check_err(keys_sealed_rewrap(path, &passphrase, &empty, &floor_options), CA_ERR_FIELD_LENGTH);
+    check_err(keys_sealed_rewrap(path, &passphrase, &new, &weak), CA_ERR_CONFIG);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &nothing), 0);
+    enum ca_err err = keys_sealed_rewrap(path, &passphrase, &new, &floor_options);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &all), 0);
+    check_err(err, CA_ERR_STORAGE);
+    cr_assert_eq(read_file(after), len);
+    check_bytes(ca_bytes_of(after, len), ca_bytes_of(before, len));
+    keys_secret_wipe(&new);
 }

@@ -3,6 +3,7 @@
 #include <p11-kit/pkcs11.h>
 #include <stdio.h>
 
+#include "ca/crypto/digest.h"
 #include "tests/support/check.h"
 #include "tests/support/instance.h"
 #include "tests/support/softhsm.h"
@@ -207,4 +208,113 @@ Test(remote, a_flipped_bit_ends_the_use_of_the_key_and_of_no_other)
     cr_assert(good(ask("root", 100), "KEY_UNUSABLE", "KEY_UNUSABLE", true) == 0);
     cr_assert(good(ask("second", 0), "none", "none", false) == ITEMS);
     cr_assert(info().certificate_count == ITEMS && info().intent_count == ITEMS);
+}
+
+/* ---- no signature without a record */
+
+enum { RECORDS_MAX = 4096 };
+
+static bool is_among(const uint8_t digest[32], const uint8_t (*digests)[32], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ca_bytes_equal(ca_bytes_of(digest, 32), ca_bytes_of(digests[i], 32)))
+            return true;
+    }
+    return false;
+}
+
+/* Of the to-be-signed bytes of everything that is on disk. */
+static size_t recorded(uint8_t (*digests)[32])
+{
+    struct store_view *view;
+    size_t count = 0, found;
+    uint64_t after = 0;
+
+    check_ok(store_view_open(instance.store, &view));
+    do {
+        struct store_intent intents[64];
+        check_ok(store_find_intents(view, after, intents, 64, &found));
+        for (size_t i = 0; i < found; i++)
+            memcpy(digests[count++], intents[i].tbs_digest, 32);
+        after = found == 0 ? 0 : ca_serial_locator(&intents[found - 1].serial);
+    } while (found == 64);
+    after = 0;
+    do {
+        struct store_certificate certificates[64];
+        check_ok(store_find_time(view, 0, UINT64_MAX, after, certificates, 64, &found));
+        for (size_t i = 0; i < found; i++) {
+            struct ca_refusal refusal;
+            struct x509_cert cert;
+            check_ok(x509_cert_parse(certificates[i].der, &cert, &refusal));
+            crypto_sha256(&cert.tbs, 1, digests[count++]);
+        }
+        after = found == 0 ? 0 : ca_serial_locator(&certificates[found - 1].serial);
+    } while (found == 64);
+    store_view_close(view);
+    cr_assert(count < RECORDS_MAX - 128);
+    return count;
+}
+
+static void check_every_signature_is_recorded(void)
+{
+    static uint8_t digests[RECORDS_MAX][32];
+    size_t asked = atomic_load(&softhsm.faults->input_count);
+    size_t count = recorded(digests);
+
+    cr_assert(asked > 0 && asked <= FAULTP11_INPUTS);
+    for (size_t i = 0; i < asked; i++)
+        cr_assert(is_among(softhsm.faults->inputs[i], digests, count), "signature %zu", i);
+}
+
+/* Looked at while the token is signing: what it was given is on disk already. */
+Test(remote, the_intent_is_on_disk_before_the_token_is_asked)
+{
+    struct asker *waiting[BATCHES];
+
+    start(&usual);
+    softhsm_fail(&softhsm, 0, FAULTP11_C_Sign, FAULTP11_HUNG, FAULTP11_FOR_EVER);
+    for (unsigned i = 0; i < BATCHES; i++)
+        waiting[i] = ask("root", i * ITEMS);
+    while (atomic_load(&softhsm.faults->hanging) < 2)
+        continue;
+    cr_assert(info().certificate_count == 0);
+    check_every_signature_is_recorded();
+    softhsm_heal(&softhsm);
+    for (unsigned i = 0; i < BATCHES; i++)
+        cr_assert(good(waiting[i], "none", "none", true) == ITEMS);
+    cr_assert(atomic_load(&softhsm.faults->signatures) == BATCHES * ITEMS);
+    check_every_signature_is_recorded();
+}
+
+/* Each call, each kind of loss; the other CA issues all the while. */
+Test(remote, whatever_call_fails_every_signature_is_recorded_and_every_request_finished)
+{
+    static const int faults[] = { CKR_DEVICE_REMOVED,     CKR_SESSION_HANDLE_INVALID,
+                                  CKR_USER_NOT_LOGGED_IN, CKR_OBJECT_HANDLE_INVALID,
+                                  CKR_SESSION_COUNT,      CKR_CRYPTOKI_NOT_INITIALIZED };
+    unsigned rounds = 0;
+
+    start(&usual);
+    for (int call = FAULTP11_C_GetSlotList; call < FAULTP11_CALL_COUNT; call++) {
+        for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++, rounds++) {
+            softhsm_close_sessions();
+            softhsm_fail(&softhsm, 0, call, faults[i], FAULTP11_FOR_EVER);
+            good(ask("root", rounds * ITEMS), "UNKNOWN", "BUSY", true);
+            cr_assert(good(ask("second", rounds * ITEMS), "none", "none", false) == ITEMS);
+            softhsm_heal(&softhsm);
+            while (good(ask("root", rounds * ITEMS), "UNKNOWN", "BUSY", true) < ITEMS)
+                continue;
+        }
+    }
+    cr_assert(info().certificate_count == 2 * rounds * ITEMS && info().intent_count == 0);
+    check_every_signature_is_recorded();
+}
+
+Test(remote, a_signature_that_was_wrong_is_recorded_as_an_intent)
+{
+    start(&usual);
+    softhsm_fail(&softhsm, 0, FAULTP11_C_Sign, FAULTP11_FLIP, 1);
+    cr_assert(good(ask("root", 0), "UNKNOWN", "UNKNOWN", true) == 0);
+    cr_assert(info().intent_count == ITEMS);
+    check_every_signature_is_recorded();
 }

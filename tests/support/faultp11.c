@@ -28,7 +28,8 @@ static int strike(enum faultp11_call call)
     for (size_t i = 0; i < FAULTP11_RULES; i++) {
         struct faultp11_rule *rule = &control->rules[i];
         int fault = atomic_load(&rule->fault);
-        if (fault == FAULTP11_NONE || atomic_load(&rule->call) != (int)call)
+        int wanted = atomic_load(&rule->call);
+        if (fault == FAULTP11_NONE || (wanted != (int)call && wanted != FAULTP11_ANY))
             continue;
         if (atomic_fetch_sub(&rule->times, 1) <= 0) {
             atomic_store(&rule->times, 0);
@@ -79,9 +80,27 @@ WRAP(C_GetAttributeValue,
 WRAP(C_SignInit, (CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key),
      (session, mechanism, key))
 
+WRAP(C_GetMechanismInfo, (CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR info),
+     (slot, type, info))
+WRAP(C_GenerateKeyPair,
+     (CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR public,
+      CK_ULONG public_count, CK_ATTRIBUTE_PTR private, CK_ULONG private_count,
+      CK_OBJECT_HANDLE_PTR public_key, CK_OBJECT_HANDLE_PTR private_key),
+     (session, mechanism, public, public_count, private, private_count, public_key, private_key))
+WRAP(C_DestroyObject, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object), (session, object))
+
+static void keep_input(const CK_BYTE *message, CK_ULONG len)
+{
+    size_t index = atomic_fetch_add(&control->input_count, 1);
+
+    for (size_t i = 0; index < FAULTP11_INPUTS && i < len && i < FAULTP11_INPUT_LEN; i++)
+        control->inputs[index][i] = message[i];
+}
+
 static CK_RV wrap_C_Sign(CK_SESSION_HANDLE session, CK_BYTE_PTR message, CK_ULONG message_len,
                          CK_BYTE_PTR signature, CK_ULONG_PTR len)
 {
+    keep_input(message, message_len);
     int fault = strike(FAULTP11_C_Sign);
 
     if (fault > 0)
@@ -116,6 +135,7 @@ static void start(void)
     list = *real;
 #define X(name) list.name = wrap_##name;
     FAULTP11_CALLS(X)
+    FAULTP11_MAKER_CALLS(X)
 #undef X
 }
 

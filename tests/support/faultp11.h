@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The calls that the signer makes. */
@@ -26,11 +27,18 @@
     X(C_SignInit)          \
     X(C_Sign)
 
+/* Those that make a key. */
+#define FAULTP11_MAKER_CALLS(X) \
+    X(C_GetMechanismInfo)       \
+    X(C_GenerateKeyPair)        \
+    X(C_DestroyObject)
+
 enum faultp11_call {
 #define X(name) FAULTP11_##name,
-    FAULTP11_CALLS(X)
+    FAULTP11_CALLS(X) FAULTP11_CALL_COUNT,
+    FAULTP11_MAKER_CALLS(X)
 #undef X
-        FAULTP11_CALL_COUNT
+        FAULTP11_ANY, /* every call: the device is gone */
 };
 
 /* Besides the codes of PKCS#11. */
@@ -50,10 +58,15 @@ struct faultp11_rule {
     atomic_int fired;
 };
 
+/* The octets given to C_Sign, before anything becomes of them: 32 for a SHA-256 digest. */
+enum { FAULTP11_INPUTS = 8192, FAULTP11_INPUT_LEN = 32 };
+
 struct faultp11 {
     struct faultp11_rule rules[FAULTP11_RULES];
     atomic_int release;
     atomic_int hanging;      /* calls that wait for it */
     atomic_uint bit;         /* flipped next, counted up */
     atomic_ulong signatures; /* the token made */
+    atomic_size_t input_count;
+    uint8_t inputs[FAULTP11_INPUTS][FAULTP11_INPUT_LEN];
 };

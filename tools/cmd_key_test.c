@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "tools/chain.h"
+#include "tools/cmd_key.h"
+#include "tools/config.h"
+#include "tools/file.h"
+#include "tools/key_tool.h"
+
+enum { COUNT_DEFAULT = 10, COUNT_MAX = 1000000 };
+enum test_option { TEST_CERTIFICATE = KEY_OPTION_COUNT, TEST_COUNT };
+
+static const struct command_option OPTIONS[] = {
+    KEY_OPTIONS,
+    [TEST_CERTIFICATE] = { "certificate", "FILE", "whose key it must be (PEM); not for DIR" },
+    [TEST_COUNT] = { "count", "N", "so many signatures (10)" },
+};
+
+struct trial {
+    struct key_access access;
+    const char *certificate;
+    uint64_t count;
+    double *taken_us;
+    struct keys_secret passphrase;
+};
+
+static bool take(void *arg, size_t option, const char *value)
+{
+    struct trial *trial = arg;
+
+    if (option < KEY_OPTION_COUNT)
+        return key_access_take(&trial->access, option, value);
+    if (option == TEST_COUNT)
+        return command_number("count", value, 1, COUNT_MAX, &trial->count);
+    trial->certificate = value;
+    return true;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    const double *first = a, *second = b;
+
+    return (*first > *second) - (*first < *second);
+}
+
+/* expected NULL: what the key itself says it is. */
+static int try_key(struct trial *trial, const struct key_access *access, const char *name,
+                   const char *place, const struct crypto_public_key *expected)
+{
+    char type[KEY_TYPE_TEXT_LEN];
+    struct keys_signer *signer;
+
+    if (!key_place_is_token(place) && trial->passphrase.data == NULL &&
+        passphrase_read_for(&trial->access.source, place, &trial->passphrase) != CA_OK)
+        return EXIT_FAILURE;
+    if (key_open(access, place, &trial->passphrase, expected, &signer) != CA_OK)
+        return EXIT_FAILURE;
+    const struct crypto_public_key *key = expected != NULL ? expected : keys_signer_public(signer);
+    enum ca_err err = key_try(signer, key, trial->count, trial->taken_us);
+    key_type_text(key, type);
+    keys_signer_close(signer);
+    if (err != CA_OK)
+        return command_failed("%s: %s", name, ca_err_text(err));
+    qsort(trial->taken_us, trial->count, sizeof(*trial->taken_us), compare_times);
+    printf("%s\t%s\t%s\t%zu signatures verified\tus each: min %.0f, median %.0f, max %.0f\n", name,
+           type, expected != NULL ? "fits its certificate" : "no certificate", (size_t)trial->count,
+           trial->taken_us[0], trial->taken_us[trial->count / 2],
+           trial->taken_us[trial->count - 1]);
+    return EXIT_SUCCESS;
+}
+
+/* ---- an instance */
+
+static bool is_wanted(const char *name, int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], name) == 0)
+            return true;
+    }
+    return argc == 0;
+}
+
+static int try_cas(struct trial *trial, const struct config *config, int argc, char **argv)
+{
+    int exit_code = EXIT_SUCCESS, found = 0;
+
+    for (size_t i = 0; i < config->rpc.ca_count; i++) {
+        const struct config_key *key = &config->keys[i];
+        const struct rules_issuer *issuer = &config->cas[i].issuer;
+        const struct key_access access = { .source = trial->access.source,
+                                           .module = key->token.module,
+                                           .pin_file = key->token.pin_file };
+        if (!is_wanted(issuer->name, argc, argv))
+            continue;
+        found++;
+        if (try_key(trial, &access, issuer->name, key->path == NULL ? key->token.uri : key->path,
+                    issuer->key) != EXIT_SUCCESS)
+            exit_code = EXIT_FAILURE;
+    }
+    return found < argc ? command_failed("there is no such CA") : exit_code;
+}
+
+static int try_instance(struct trial *trial, int argc, char **argv)
+{
+    struct config *config;
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/certmill.conf", argv[0]);
+    if (config_load(path, stderr, &config) != CA_OK)
+        return EXIT_FAILURE;
+    int exit_code = try_cas(trial, config, argc - 1, argv + 1);
+    config_free(config);
+    return exit_code;
+}
+
+/* ---- one key */
+
+static int try_with_certificate(struct trial *trial, const char *place, struct ca_arena *arena)
+{
+    struct ca_refusal refusal = { "", "" };
+    struct chain chain;
+    uint8_t *data;
+    size_t len;
+
+    enum ca_err err = file_load(trial->certificate, CHAIN_FILE_LEN_MAX, &data, &len);
+    if (err != CA_OK)
+        return command_failed("%s: %s", trial->certificate, strerror(errno));
+    err = chain_parse(ca_bytes_of(data, len), arena, &chain, &refusal);
+    free(data);
+    if (err != CA_OK)
+        return command_failed("%s: %s: %s", trial->certificate, refusal.field, refusal.rule);
+    return try_key(trial, &trial->access, place, place, &chain.certs[0].key);
+}
+
+static int try_place(struct trial *trial, const char *place)
+{
+    struct ca_arena *arena;
+
+    if (trial->certificate == NULL)
+        return try_key(trial, &trial->access, place, place, NULL);
+    if (ca_arena_new(1 << 16, 16 << 20, &arena) != CA_OK)
+        return command_failed("out of memory");
+    int exit_code = try_with_certificate(trial, place, arena);
+    ca_arena_free(arena);
+    return exit_code;
+}
+
+static int run(struct trial *trial, int argc, char **argv)
+{
+    struct stat status;
+    int exit_code;
+
+    if (keys_harden_process() != CA_OK)
+        return command_failed("memory for keys cannot be protected");
+    if ((trial->taken_us = calloc(trial->count, sizeof(*trial->taken_us))) == NULL)
+        return command_failed("out of memory");
+    if (stat(argv[0], &status) == 0 && S_ISDIR(status.st_mode))
+        exit_code = try_instance(trial, argc, argv);
+    else if (argc > 1)
+        exit_code = command_wrong("names of CAs are for an instance");
+    else
+        exit_code = try_place(trial, argv[0]);
+    keys_secret_wipe(&trial->passphrase);
+    free(trial->taken_us);
+    return exit_code;
+}
+
+int cmd_key_test(int argc, char **argv)
+{
+    static const char about[] =
+        "\nOpens keys, lets each sign random challenges, verifies them with the key in the\n"
+        "certificate, and tells how long a signature takes. DIR: an instance, all of its CAs or\n"
+        "those named. A challenge begins with the text \"certmill key test\"; a certificate or "
+        "CRL\n"
+        "begins with the octet 0x30, so no such signature can ever serve for one.\n";
+    struct command_line line = { .usage = "key test [OPTION...] DIR [CA...] | FILE | URI",
+                                 .about = about,
+                                 .options = OPTIONS,
+                                 .option_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]) };
+    struct trial trial = { .count = COUNT_DEFAULT };
+    int exit_code = EXIT_FAILURE;
+
+    if (!command_line_parse(&line, argc, argv, take, &trial, &exit_code))
+        return exit_code;
+    if (line.argc == 0)
+        return command_wrong("key test takes an instance, a sealed file or the URI of a key");
+    if (!key_access_check(&trial.access, line.argv[0]))
+        return EXIT_USAGE;
+    return run(&trial, line.argc, line.argv);
+}
