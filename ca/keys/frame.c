@@ -52,7 +52,7 @@ enum ca_err keys_frame_request_write(const struct keys_frame_request *request,
     head[4] = KEYS_FRAME_VERSION;
     head[5] = (uint8_t)request->form;
     head[6] = (uint8_t)request->sig;
-    head[7] = 0;
+    head[7] = request->is_shared;
     put(head + 8, request->key, 2);
     put(head + 10, request->count, 2);
     return CA_OK;
@@ -64,14 +64,16 @@ enum ca_err keys_frame_request_read(const uint8_t octets[KEYS_FRAME_REQUEST_LEN]
     uint64_t len = get(octets, 4), count = get(octets + 10, 2);
     uint8_t form = octets[5], sig = octets[6];
 
-    if (len > KEYS_FRAME_LEN_MAX || octets[4] != KEYS_FRAME_VERSION || octets[7] != 0 ||
+    if (len > KEYS_FRAME_LEN_MAX || octets[4] != KEYS_FRAME_VERSION || octets[7] > 1 ||
         (form != KEYS_FRAME_MESSAGES && form != KEYS_FRAME_DIGEST) || sig == CRYPTO_SIG_NONE ||
-        sig > CRYPTO_SIG_SM2_SM3 || count == 0 || count > KEYS_FRAME_ITEMS_MAX ||
-        (form == KEYS_FRAME_DIGEST && count != 1) || len < count * KEYS_FRAME_TICKET_LEN)
+        sig > CRYPTO_SIG_SM2_SM3 || (octets[7] == 1 && len > KEYS_FRAME_AREA_SIZE) || count == 0 ||
+        count > KEYS_FRAME_ITEMS_MAX || (form == KEYS_FRAME_DIGEST && count != 1) ||
+        len < count * KEYS_FRAME_TICKET_LEN)
         return CA_ERR_MESSAGE_MALFORMED;
     request_out->len = (uint32_t)len;
     request_out->form = (enum keys_frame_form)form;
     request_out->sig = (enum crypto_sig)sig;
+    request_out->is_shared = octets[7] == 1;
     request_out->key = (uint16_t)get(octets + 8, 2);
     request_out->count = (uint16_t)count;
     return CA_OK;

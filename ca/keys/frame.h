@@ -6,13 +6,14 @@
  * big endian. What is read here comes from a process that is not trusted: lengths are checked
  * before anything is believed.
  *
- *   request  len 4, version 1, form 1, signature kind 1, zero 1, key 2, count 2
+ *   request  len 4, version 1, form 1, signature kind 1, place 1, key 2, count 2
  *            then count tickets: kind 1, number length 1, number 20, MAC 16, message length 4
  *            then the messages, or the one digest
  *   answer   len 4, code 2, count 2, signatures 8, refused 8, repeated 8 (of this key, so far)
  *            then count signatures: length 2, octets
  *
- * len counts what follows the fixed part.
+ * len counts what follows the fixed part. It follows on the socket (place 0), or stands at the
+ * beginning of the lane's shared memory (place 1): a batch then costs no copies by the kernel.
  */
 #pragma once
 
@@ -25,7 +26,8 @@ enum {
     KEYS_FRAME_REQUEST_LEN = 12,
     KEYS_FRAME_TICKET_LEN = 42,
     KEYS_FRAME_ANSWER_LEN = 32,
-    KEYS_FRAME_LEN_MAX = 256 << 20, /* a list that Ed25519 signs is sent whole */
+    KEYS_FRAME_AREA_SIZE = 256 << 10, /* shared memory of a lane; what is longer is sent */
+    KEYS_FRAME_LEN_MAX = 256 << 20,   /* a list that Ed25519 signs is sent whole */
 };
 
 enum keys_frame_form { KEYS_FRAME_MESSAGES = 1, KEYS_FRAME_DIGEST = 2 };
@@ -34,6 +36,7 @@ struct keys_frame_request {
     uint32_t len;
     enum keys_frame_form form;
     enum crypto_sig sig;
+    bool is_shared;
     uint16_t key;
     uint16_t count;
     struct keys_ticket tickets[KEYS_FRAME_ITEMS_MAX];

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -28,6 +29,7 @@ enum state { DOWN, UP, GONE };
 struct lane {
     int fd;
     bool is_busy;
+    uint8_t *area; /* shared with the signer */
     uint8_t head[KEYS_FRAME_HEAD_MAX];
     uint8_t answer[KEYS_FRAME_ANSWER_LEN + KEYS_FRAME_SIGNATURES_MAX];
     struct keys_frame_request request;
@@ -143,14 +145,43 @@ static bool send_parts(int fd, struct iovec *parts, size_t count)
     return true;
 }
 
-static bool send_request(struct lane *lane)
+/* Tickets and messages, where they fit into the shared memory. */
+static void fill_area(const struct lane *lane, size_t head_len)
 {
     const struct keys_frame_request *request = &lane->request;
+    uint8_t *at = lane->area;
+
+    memcpy(at, lane->head + KEYS_FRAME_REQUEST_LEN, head_len - KEYS_FRAME_REQUEST_LEN);
+    at += head_len - KEYS_FRAME_REQUEST_LEN;
+    for (size_t i = 0; i < request->count; i++) {
+        memcpy(at, request->messages[i].data, request->messages[i].len);
+        at += request->messages[i].len;
+    }
+}
+
+static bool fits_area(const struct keys_frame_request *request)
+{
+    size_t len = (size_t)request->count * KEYS_FRAME_TICKET_LEN;
+
+    for (size_t i = 0; i < request->count && len <= KEYS_FRAME_AREA_SIZE; i++)
+        len += request->messages[i].len;
+    return len <= KEYS_FRAME_AREA_SIZE;
+}
+
+static bool send_request(struct lane *lane)
+{
+    struct keys_frame_request *request = &lane->request;
     struct iovec parts[1 + KEYS_FRAME_ITEMS_MAX];
     size_t len;
 
+    request->is_shared = fits_area(request);
     if (keys_frame_request_write(request, lane->head, &len) != CA_OK)
         return false;
+    if (request->is_shared) {
+        fill_area(lane, len);
+        parts[0] = (struct iovec){ lane->head, KEYS_FRAME_REQUEST_LEN };
+        return send_parts(lane->fd, parts, 1);
+    }
     parts[0] = (struct iovec){ lane->head, len };
     for (size_t i = 0; i < request->count; i++)
         parts[1 + i] = (struct iovec){ (uint8_t *)(uintptr_t)request->messages[i].data,
@@ -522,6 +553,7 @@ static enum ca_err process_new(const struct keys_process_options *options,
     if (process == NULL)
         return CA_ERR_NOMEM;
     process->options = *options;
+    process->options.keeper.signer.areas = NULL;
     process->control = -1;
     process->lane_count = options->keeper.signer.lane_count;
     pthread_mutex_init(&process->lock, NULL);
@@ -529,8 +561,16 @@ static enum ca_err process_new(const struct keys_process_options *options,
     process->lanes = calloc(process->lane_count, sizeof(*process->lanes));
     if (process->lanes == NULL)
         return CA_ERR_NOMEM;
-    for (size_t i = 0; i < process->lane_count; i++)
+    /* Before the fork: keeper and every signer inherit it. */
+    size_t size = process->lane_count * KEYS_FRAME_AREA_SIZE;
+    uint8_t *areas = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (areas == MAP_FAILED)
+        return CA_ERR_NOMEM;
+    process->options.keeper.signer.areas = areas;
+    for (size_t i = 0; i < process->lane_count; i++) {
         process->lanes[i].fd = -1;
+        process->lanes[i].area = areas + i * KEYS_FRAME_AREA_SIZE;
+    }
     return CA_OK;
 }
 
@@ -603,6 +643,9 @@ void keys_process_close(struct keys_process *process)
     keys_secret_wipe(&process->secret);
     pthread_cond_destroy(&process->changed);
     pthread_mutex_destroy(&process->lock);
+    if (process->options.keeper.signer.areas != NULL)
+        (void)munmap(process->options.keeper.signer.areas,
+                     process->lane_count * KEYS_FRAME_AREA_SIZE);
     free(process->lanes);
     free(process);
 }

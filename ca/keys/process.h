@@ -22,9 +22,9 @@ enum keys_process_event {
 };
 
 struct keys_process_options {
-    struct keys_keeper_setup keeper;
-    uint32_t timeout_ms; /* for one batch, after which it is taken for dead; 0: 60 s */
-    uint32_t pause_ms;   /* before the first new start, doubled after each; 0: 1 s */
+    struct keys_keeper_setup keeper; /* its signer's areas are made here */
+    uint32_t timeout_ms;             /* for one batch, after which it is taken for dead; 0: 60 s */
+    uint32_t pause_ms;               /* before the first new start, doubled after each; 0: 1 s */
     /* Any thread; may be NULL. */
     void (*tell)(void *arg, enum keys_process_event event, int number);
     void *arg;

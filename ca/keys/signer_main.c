@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,10 +18,12 @@
 #include "ca/keys/secret.h"
 
 enum {
-    BODY_SIZE = 256 << 10,
+    BODY_SIZE = KEYS_FRAME_REQUEST_LEN + KEYS_FRAME_AREA_SIZE,
     BODY_SIZE_KEPT = 1 << 20,
-    STACK_SIZE = 512 << 10, /* locked, all of it */
-    SERVED_MAX = 1 << 14,   /* tickets remembered */
+    STACK_SIZE = 512 << 10,
+    STACK_GUARD = 64 << 10,
+    HEAP_ROOM = 1 << 20,
+    SERVED_MAX = 1 << 14, /* tickets remembered */
 };
 
 /* What a sanitizer does beside the program is on no list of calls. */
@@ -35,8 +38,11 @@ struct key {
     atomic_uint_fast64_t signatures, refused, repeated;
 };
 
+struct lane;
+
 struct signer {
     const struct keys_signer_setup *setup;
+    struct lane *lanes[KEYS_PROCESS_LANES_MAX];
     struct keys_secret secret; /* of the tickets */
     struct key keys[KEYS_PROCESS_KEYS_MAX];
     atomic_uint_fast64_t served[SERVED_MAX]; /* parts of MACs: have we seen this one? */
@@ -45,7 +51,10 @@ struct signer {
 
 struct lane {
     struct signer *signer;
+    enum ca_err err; /* of its start */
+    uint8_t *stack;
     int fd;
+    const uint8_t *area; /* the daemon writes there at any time: looked at once, by copying */
     struct crypto *crypto;
     enum crypto_ec_backend backend;
     struct keys_frame_request request;
@@ -200,6 +209,16 @@ static void body_resize(struct lane *lane, size_t size)
     lane->body_size = size;
 }
 
+/* What follows the fixed part is in shared memory. */
+static void copy_area(struct lane *lane)
+{
+    const struct keys_frame_request *request = &lane->request;
+
+    if (lane->area == NULL)
+        end(EXIT_FAILURE);
+    memcpy(lane->body + KEYS_FRAME_REQUEST_LEN, lane->area, request->len);
+}
+
 /* One request, all of it in memory of our own: what is checked is what is signed. */
 static void receive(struct lane *lane)
 {
@@ -212,14 +231,18 @@ static void receive(struct lane *lane)
             continue;
         if (keys_frame_request_read(lane->body, request) != CA_OK)
             end(EXIT_FAILURE);
-        want += request->len;
+        if (!request->is_shared)
+            want += request->len;
         if (want > lane->body_size)
             body_resize(lane, want);
     }
     /* One question at a time: what comes behind it was not asked by our daemon. */
-    if (got > want ||
-        keys_frame_body_read(ca_bytes_of(lane->body + KEYS_FRAME_REQUEST_LEN, request->len),
-                             request) != CA_OK)
+    if (got > want)
+        end(EXIT_FAILURE);
+    if (request->is_shared)
+        copy_area(lane);
+    struct ca_bytes body = ca_bytes_of(lane->body + KEYS_FRAME_REQUEST_LEN, request->len);
+    if (keys_frame_body_read(body, request) != CA_OK)
         end(EXIT_FAILURE);
 }
 
@@ -241,72 +264,82 @@ static _Noreturn void lane_run(struct lane *lane)
 
 /* ---- start */
 
-static enum ca_err lane_open(struct signer *signer, int fd, struct lane **lane_out)
+/* A stack of its own, so that it is there when memory is locked. Guarded below. */
+static enum ca_err stack_make(uint8_t **stack_out)
+{
+    uint8_t *stack = mmap(NULL, STACK_GUARD + STACK_SIZE, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+    if (stack == MAP_FAILED ||
+        mprotect(stack + STACK_GUARD, STACK_SIZE, PROT_READ | PROT_WRITE) != 0)
+        return CA_ERR_NOMEM;
+    *stack_out = stack + STACK_GUARD;
+    return CA_OK;
+}
+
+static enum ca_err lane_open(struct signer *signer, size_t index, int fd)
 {
     const struct keys_signer_setup *setup = signer->setup;
     struct lane *lane = calloc(1, sizeof(*lane));
-    uint8_t octet;
 
-    *lane_out = lane;
     if (lane == NULL || (lane->body = malloc(BODY_SIZE)) == NULL)
         return CA_ERR_NOMEM;
+    signer->lanes[index] = lane;
     lane->signer = signer;
     lane->fd = fd;
+    if (setup->areas != NULL)
+        lane->area = setup->areas + index * KEYS_FRAME_AREA_SIZE;
     lane->body_size = BODY_SIZE;
     lane->backend = crypto_ec_backend_best();
-    enum ca_err err =
-        setup->random == NULL
-            ? crypto_open(&lane->crypto)
-            : crypto_open_with_random(setup->random, setup->random_arg, &lane->crypto);
-    /* What OpenSSL makes for a thread's first random number, it makes now. */
-    return err == CA_OK ? crypto_random(&octet, 1) : err;
+    enum ca_err err = stack_make(&lane->stack);
+    if (err != CA_OK)
+        return err;
+    return setup->random == NULL
+               ? crypto_open(&lane->crypto)
+               : crypto_open_with_random(setup->random, setup->random_arg, &lane->crypto);
 }
 
-struct start {
-    struct signer *signer;
-    int fd;
-    struct lane *lane;
-    enum ca_err err;
-};
+/* What OpenSSL makes for a thread's first random number, it makes now; all threads wait for all. */
+static void lane_warm(struct lane *lane)
+{
+    uint8_t octet;
+
+    lane->err = crypto_random(&octet, 1);
+    pthread_barrier_wait(&lane->signer->started);
+}
 
 static void *thread_run(void *arg)
 {
-    struct start *start = arg;
-    struct lane *lane;
+    struct lane *lane = arg;
 
-    start->err = lane_open(start->signer, start->fd, &lane);
-    start->lane = lane;
-    enum ca_err err = start->err;
-    pthread_barrier_wait(&start->signer->started); /* start is gone after this */
-    if (err == CA_OK)
+    lane_warm(lane);
+    if (lane->err == CA_OK)
         lane_run(lane);
     return NULL;
 }
 
-/* All lanes ready, those after the first in threads of their own, before the calls that start
- * threads are given up. */
-static enum ca_err lanes_start(struct signer *signer, const int *fds, struct lane **first_out)
+/* Lanes after the first get threads of their own, before the calls that start threads are given
+ * up. */
+static enum ca_err threads_start(struct signer *signer)
 {
     size_t count = signer->setup->lane_count;
-    struct start starts[KEYS_PROCESS_LANES_MAX];
     pthread_attr_t attributes;
     pthread_t thread;
     enum ca_err err = CA_OK;
 
-    (void)mallopt(M_ARENA_MAX, 1); /* others reserve more than may be locked */
     if (pthread_barrier_init(&signer->started, NULL, (unsigned)count) != 0 ||
-        pthread_attr_init(&attributes) != 0 ||
-        (!IS_SANITIZED && pthread_attr_setstacksize(&attributes, STACK_SIZE) != 0))
+        pthread_attr_init(&attributes) != 0)
         return CA_ERR_NOMEM;
-    for (size_t i = 0; i < count; i++) {
-        starts[i] = (struct start){ .signer = signer, .fd = fds[i] };
-        if (i > 0 && pthread_create(&thread, &attributes, thread_run, &starts[i]) != 0)
+    for (size_t i = 1; i < count; i++) {
+        struct lane *lane = signer->lanes[i];
+        /* A sanitizer wants stacks it knows. */
+        if ((!IS_SANITIZED && pthread_attr_setstack(&attributes, lane->stack, STACK_SIZE) != 0) ||
+            pthread_create(&thread, &attributes, thread_run, lane) != 0)
             end(EXIT_FAILURE); /* the others wait for it */
     }
-    starts[0].err = lane_open(signer, fds[0], first_out);
-    pthread_barrier_wait(&signer->started);
+    lane_warm(signer->lanes[0]);
     for (size_t i = 0; i < count && err == CA_OK; i++)
-        err = starts[i].err;
+        err = signer->lanes[i]->err;
     return err;
 }
 
@@ -322,33 +355,47 @@ static enum ca_err unseal(struct signer *signer)
     return err;
 }
 
-/* Root may lock what it wants; others what their limit says. */
-static void raise_locked_memory(void)
+/* A locked stack that grows is asked for the right to lock: it has grown before. */
+__attribute__((noinline)) static void touch_stack(void)
 {
-    const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+    uint8_t deep[STACK_SIZE];
 
-    (void)setrlimit(RLIMIT_MEMLOCK, &all); /* lock_memory() tells whether it is enough */
+    sodium_memzero(deep, sizeof(deep));
 }
 
-/* Stacks and the heap too, where values of a signature pass; secrets that stay are locked anyway.
+/*
+ * Stacks and the heap too, where values of a signature pass; secrets that stay are locked anyway.
+ * As long as root's rights are there, which need no limit. What comes later is not locked: only
+ * requests that are longer than usual are.
  */
 static bool lock_memory(void)
 {
-    return mlockall(MCL_CURRENT) == 0;
+    void *room = malloc(HEAP_ROOM / 2); /* from the heap: below the threshold */
+
+    free(room);
+    touch_stack();
+    return room != NULL && mlockall(MCL_CURRENT) == 0;
 }
 
-static enum ca_err start(struct signer *signer, const int *fds, struct lane **first_out,
-                         bool *is_locked_out)
+static enum ca_err start(struct signer *signer, const int *fds, bool *is_locked_out)
 {
     const struct rlimit nothing = { 0, 0 };
     enum ca_err err;
 
-    raise_locked_memory();
-    if ((err = unseal(signer)) != CA_OK ||
-        (err = keys_confine_rights(&signer->setup->user)) != CA_OK ||
-        (err = lanes_start(signer, fds, first_out)) != CA_OK)
+    /* One heap, with room in it that it keeps. */
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, HEAP_ROOM);
+    (void)mallopt(M_TRIM_THRESHOLD, 2 * HEAP_ROOM);
+    if ((err = unseal(signer)) != CA_OK)
         return err;
+    for (size_t i = 0; i < signer->setup->lane_count; i++) {
+        if ((err = lane_open(signer, i, fds[i])) != CA_OK)
+            return err;
+    }
     *is_locked_out = lock_memory();
+    if ((err = keys_confine_rights(&signer->setup->user)) != CA_OK ||
+        (err = threads_start(signer)) != CA_OK)
+        return err;
     if (setrlimit(RLIMIT_NOFILE, &nothing) != 0)
         return CA_ERR_KEY_UNUSABLE;
     return IS_SANITIZED ? CA_OK : keys_confine_signer();
@@ -360,19 +407,18 @@ _Noreturn void keys_signer_main(const struct keys_signer_setup *setup,
     struct signer *signer = calloc(1, sizeof(*signer));
     struct keys_frame_answer ready = { .err = CA_ERR_NOMEM };
     uint8_t octets[KEYS_FRAME_ANSWER_LEN];
-    struct lane *first = NULL;
     bool is_locked = false;
 
     if (signer != NULL &&
         (ready.err = keys_secret_new(KEYS_TICKET_KEY_LEN, &signer->secret)) == CA_OK) {
         signer->setup = setup;
         memcpy(signer->secret.data, ticket_secret, KEYS_TICKET_KEY_LEN);
-        ready.err = start(signer, lanes, &first, &is_locked);
+        ready.err = start(signer, lanes, &is_locked);
     }
     ready.count = is_locked;
     keys_frame_answer_write(&ready, octets);
     send_all(lanes[0], octets, sizeof(octets));
     if (ready.err != CA_OK)
         end(EXIT_FAILURE);
-    lane_run(first);
+    lane_run(signer->lanes[0]);
 }

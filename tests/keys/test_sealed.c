@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -331,7 +332,7 @@ Test(sealed, a_missing_wrong_or_swapped_half_gets_the_answer_of_an_altered_file)
     struct crypto_private_key *loaded;
 
     divide_passphrase();
-    size_t len = seal_quickly(sealed);
+    size_t len = seal_quickly(sealed), used = CRYPTO_secure_used();
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         struct keys_secret other = join(pairs[i][0], pairs[i][1]);
         check_err(unseal(ca_bytes_of(sealed, len), &other, &quick, &loaded), CA_ERR_PASSPHRASE);
@@ -343,6 +344,7 @@ Test(sealed, a_missing_wrong_or_swapped_half_gets_the_answer_of_an_altered_file)
         check_err(unseal(ca_bytes_of(sealed, len), &other, &quick, &loaded), CA_ERR_PASSPHRASE);
         keys_secret_wipe(&other);
     }
+    cr_assert_eq(CRYPTO_secure_used(), used, "something of a key was left");
     check_ok(unseal(ca_bytes_of(sealed, len), &passphrase, &quick, &loaded));
     crypto_private_key_free(loaded);
 }

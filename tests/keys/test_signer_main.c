@@ -97,8 +97,9 @@ Test(signer_main, what_is_no_frame_ends_the_signer_without_an_answer)
         size_t at;
         uint8_t octet;
     } changes[] = {
-        { 0, 0x7f }, { 4, 9 },  { 5, 0 },  { 5, 3 },       { 6, 0 },          { 6, 99 },
-        { 7, 1 },    { 10, 2 }, { 11, 0 }, { 12 + 1, 21 }, { 12 + 38, 0xff }, { 12 + 41, 1 },
+        { 0, 0x7f },    { 4, 9 },          { 5, 0 },       { 5, 3 },  { 6, 0 },
+        { 6, 99 },      { 7, 1 },          { 7, 2 },       { 10, 2 }, { 11, 0 },
+        { 12 + 1, 21 }, { 12 + 38, 0xff }, { 12 + 41, 1 },
     };
 
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
