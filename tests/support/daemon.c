@@ -318,22 +318,24 @@ Certmill__Answer *daemon_get(struct rpc_client *client, ProtobufCBinaryData *ser
     return answer;
 }
 
-void daemon_wait_crls(struct rpc_client *client)
+void daemon_make_crl(struct rpc_client *client)
 {
     Certmill__Request request = CERTMILL__REQUEST__INIT;
-    Certmill__CrlListRequest list = CERTMILL__CRL_LIST_REQUEST__INIT;
+    Certmill__CrlMakeRequest make = CERTMILL__CRL_MAKE_REQUEST__INIT;
+    Certmill__CrlMakeItem item = CERTMILL__CRL_MAKE_ITEM__INIT, *items[] = { &item };
+    Certmill__CrlScope scope;
 
-    request.version = RPC_VERSION;
-    request.method_case = CERTMILL__REQUEST__METHOD_CRL_LIST;
-    request.crl_list = &list;
-    for (bool is_there = false; !is_there;) {
-        Certmill__Answer *answer = daemon_ask(client, &request);
-        cr_assert(answer->method_case == CERTMILL__ANSWER__METHOD_CRL_LIST);
-        is_there = answer->crl_list->n_items > 0;
-        for (size_t i = 0; i < answer->crl_list->n_items; i++)
-            is_there = is_there && answer->crl_list->items[i]->is_current;
-        certmill__answer__free_unpacked(answer, NULL);
-    }
+    certmill__crl_scope__init(&scope);
+    scope.ca = rpc_text("main");
+    item.scope = &scope;
+    make.n_items = 1;
+    make.items = items;
+    request.method_case = CERTMILL__REQUEST__METHOD_CRL_MAKE;
+    request.crl_make = &make;
+    Certmill__Answer *answer = daemon_ask(client, &request);
+    cr_assert(answer->method_case == CERTMILL__ANSWER__METHOD_CRL_MAKE);
+    cr_assert(answer->crl_make->items[0]->status == NULL);
+    certmill__answer__free_unpacked(answer, NULL);
 }
 
 uint64_t daemon_counter(struct rpc_client *client, const char *name)

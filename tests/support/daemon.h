@@ -55,7 +55,7 @@ Certmill__Answer *daemon_ask(struct rpc_client *client, Certmill__Request *reque
 Certmill__Answer *daemon_issue(struct rpc_client *client, Certmill__IssueItem **items,
                                size_t count);
 Certmill__Answer *daemon_get(struct rpc_client *client, ProtobufCBinaryData *serials, size_t count);
-/* Waits for the first CRLs, which are made beside the first requests and leave audit records. */
-void daemon_wait_crls(struct rpc_client *client);
+/* The CA's CRL, now: none is made, and recorded, for itself in the next hour. */
+void daemon_make_crl(struct rpc_client *client);
 /* One of the daemon's statistics. */
 uint64_t daemon_counter(struct rpc_client *client, const char *name);
