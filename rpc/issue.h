@@ -45,8 +45,6 @@ struct rpc_issue {
     size_t certificate_size;
 };
 
-enum { RPC_BATCH_MAX = 256 };
-
 struct rpc_group {
     struct rpc_group *next; /* in one queue at a time */
     struct rpc_batch *batch;

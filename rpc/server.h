@@ -11,7 +11,7 @@
 #include "ca/rules/issue.h"
 #include "store/store.h"
 
-enum { RPC_CHAIN_MAX = 8, RPC_PROFILE_MAX = 64, RPC_CA_MAX = 64 };
+enum { RPC_CHAIN_MAX = 8, RPC_PROFILE_MAX = 64, RPC_CA_MAX = 64, RPC_BATCH_MAX = 256 };
 
 /* When the CRLs of a CA are made: rpc/crl_plan.h. */
 struct rpc_crl_schedule {
@@ -48,8 +48,8 @@ struct rpc_limits {
     size_t queue_items_max;  /* items waiting before BUSY; default 4096 */
     size_t caller_items_max; /* items of one connection in the engine before BUSY; default 2048 */
     size_t act_items_max;    /* acts waiting before BUSY, beside those; default 4096 */
-    size_t batch_items_max;  /* items prepared or signed together; default 64 */
-    size_t worker_count;     /* threads that prepare and sign; 0: one per processor */
+    size_t batch_items_max; /* items prepared or signed together, up to RPC_BATCH_MAX; default 64 */
+    size_t worker_count;    /* threads that prepare and sign; 0: one per processor */
 };
 
 struct rpc_listen {

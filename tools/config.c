@@ -224,19 +224,6 @@ static enum ca_err build_schedule(const struct builder *builder,
 
 /* ---- CAs */
 
-static enum crypto_sig usual_signature(const struct crypto_public_key *key)
-{
-    switch (key->type) {
-    case CRYPTO_KEY_P256: return CRYPTO_SIG_ECDSA_SHA256;
-    case CRYPTO_KEY_P384: return CRYPTO_SIG_ECDSA_SHA384;
-    case CRYPTO_KEY_RSA: return CRYPTO_SIG_RSA_SHA256;
-    case CRYPTO_KEY_ED25519: return CRYPTO_SIG_ED25519;
-    case CRYPTO_KEY_SM2: return CRYPTO_SIG_SM2_SM3;
-    case CRYPTO_KEY_NONE: break;
-    }
-    return CRYPTO_SIG_NONE;
-}
-
 /* The certificate's own subjectKeyIdentifier, so that those below it match whatever made it. */
 static void build_key_id(const struct x509_cert *cert, uint8_t key_id[20])
 {
@@ -320,7 +307,7 @@ static enum ca_err build_ca(const struct builder *builder,
         .key = &own->key,
         .not_before_s = own->not_before_s,
         .not_after_s = own->not_after_s,
-        .sig = usual_signature(&own->key),
+        .sig = crypto_sig_usual(own->key.type),
         .ocsp_url = ca_bytes_of_text(settings->ocsp_url.text),
         .ca_issuers_url = ca_bytes_of_text(settings->ca_issuers_url.text),
         .crl_url = ca_bytes_of_text(settings->crl_url.text),
@@ -541,6 +528,7 @@ static enum ca_err build_numbers(const struct builder *builder)
         .message_size_max = settings->limits.message_size.value,
         .queue_items_max = settings->limits.queue_items.value,
         .caller_items_max = settings->limits.caller_items.value,
+        .act_items_max = settings->limits.act_items.value,
         .batch_items_max = settings->limits.batch_items.value,
         .worker_count = settings->limits.workers.value,
     };

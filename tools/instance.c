@@ -183,19 +183,6 @@ static enum ca_err save_pem(const char *path, const char *label, struct ca_bytes
     return err;
 }
 
-static enum crypto_sig signature_for(enum crypto_key_type type)
-{
-    switch (type) {
-    case CRYPTO_KEY_P256: return CRYPTO_SIG_ECDSA_SHA256;
-    case CRYPTO_KEY_P384: return CRYPTO_SIG_ECDSA_SHA384;
-    case CRYPTO_KEY_RSA: return CRYPTO_SIG_RSA_SHA256;
-    case CRYPTO_KEY_ED25519: return CRYPTO_SIG_ED25519;
-    case CRYPTO_KEY_SM2: return CRYPTO_SIG_SM2_SM3;
-    case CRYPTO_KEY_NONE: break;
-    }
-    return CRYPTO_SIG_NONE;
-}
-
 /* The subject of one CA: the common part, and its own name as CN where that has none. */
 static size_t fill_subject(const struct instance_plan *plan, const struct instance_ca *ca,
                            struct x509_attribute subject[CA_ATTRIBUTE_COUNT_MAX])
@@ -231,7 +218,7 @@ static enum ca_err build_root(const struct workshop *workshop, const struct inst
         .subject = subject,
         .subject_count = fill_subject(plan, ca, subject),
         .key = key,
-        .sig = signature_for(key->type),
+        .sig = crypto_sig_usual(key->type),
         .not_before_s = now_s,
         .not_after_s = ca_civil_to_unix(end, 0) - 1,
         .path_len = 0, /* it signs end entities itself */
@@ -271,7 +258,7 @@ static enum ca_err make_paper(const struct workshop *workshop, const struct inst
                               struct keys_signer *signer)
 {
     const struct crypto_public_key *key = keys_signer_public(signer);
-    enum crypto_sig sig = signature_for(key->type);
+    enum crypto_sig sig = crypto_sig_usual(key->type);
     bool is_request = workshop->plan->is_request;
     uint8_t buffer[INSTANCE_DER_LEN_MAX];
     struct crypto_signature signature;

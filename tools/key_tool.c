@@ -160,19 +160,6 @@ void key_digest_text(const struct crypto_public_key *key, char text[2 * CA_DIGES
 
 /* ---- trial */
 
-static enum crypto_sig signature_for(enum crypto_key_type type)
-{
-    switch (type) {
-    case CRYPTO_KEY_P256: return CRYPTO_SIG_ECDSA_SHA256;
-    case CRYPTO_KEY_P384: return CRYPTO_SIG_ECDSA_SHA384;
-    case CRYPTO_KEY_RSA: return CRYPTO_SIG_RSA_SHA256;
-    case CRYPTO_KEY_ED25519: return CRYPTO_SIG_ED25519;
-    case CRYPTO_KEY_SM2: return CRYPTO_SIG_SM2_SM3;
-    case CRYPTO_KEY_NONE: break;
-    }
-    return CRYPTO_SIG_NONE;
-}
-
 /*
  * What is signed on trial. Everything of X.509 that a CA signs (certificates, CRLs, requests, OCSP
  * answers) is a SEQUENCE and begins with 0x30; this begins with the letter c.
@@ -195,7 +182,7 @@ static double now_us(void)
 static enum ca_err try_once(struct keys_signer *signer, struct crypto *crypto,
                             const struct crypto_public_key *verify_with, double *taken_us)
 {
-    enum crypto_sig sig = signature_for(verify_with->type);
+    enum crypto_sig sig = crypto_sig_usual(verify_with->type);
     struct crypto_signature signature;
     struct challenge challenge;
     enum ca_err err;
