@@ -515,7 +515,7 @@ static bool start_again(struct keys_process *process, uint32_t *pause, uint64_t 
         *pause = *pause >= PAUSE_MS_MAX / 2 ? PAUSE_MS_MAX : *pause * 2;
         enum ca_err err = start(process, &is_born);
         if (err != CA_OK)
-            tell(process, KEYS_PROCESS_REFUSED, err);
+            tell(process, KEYS_PROCESS_REFUSED, (int)err);
     }
     return true;
 }
