@@ -281,6 +281,8 @@ bench_crypto() { "$bin/bench_crypto" | emit; }
 bench_keys() {
     say "a key in a token (SoftHSM) against bare C_Sign"
     "$bin/bench_hsm" | emit
+    say "a key in the signer process against one in this process"
+    "$bin/bench_signer" | emit
 }
 
 # ---- life: revocations and renewals

@@ -183,12 +183,12 @@ static bool forbid_families(scmp_filter_ctx filter)
     for (unsigned family = 0; family <= AF_NETLINK; family++) {
         if (family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK)
             continue;
-        if (seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family)) !=
-            0)
+        if (seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 1,
+                             SCMP_A0(SCMP_CMP_EQ, family, 0)) != 0)
             return false;
     }
     return seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 1,
-                            SCMP_A0(SCMP_CMP_GT, AF_NETLINK)) == 0;
+                            SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0)) == 0;
 }
 
 /* Typing for others, at the terminal it was started from. */
@@ -245,9 +245,9 @@ static bool allow_some(scmp_filter_ctx filter)
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
-                            SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO)) == 0 &&
+                            SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO, 0)) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(writev), 1,
-                            SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO)) == 0;
+                            SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO, 0)) == 0;
 }
 
 enum ca_err keys_confine_signer(void)

@@ -47,6 +47,7 @@ struct keys_process {
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t changed;
     enum state state;
+    bool is_closing;
     struct lane *lanes; /* lane_count; descriptors while state is UP, or a lane is busy */
     size_t lane_count, busy_count;
     struct keys_signer_counts past[KEYS_PROCESS_KEYS_MAX]; /* of signers that have ended */
@@ -514,7 +515,7 @@ static bool start_again(struct keys_process *process, uint32_t *pause, uint64_t 
         *pause = *pause >= PAUSE_MS_MAX / 2 ? PAUSE_MS_MAX : *pause * 2;
         enum ca_err err = start(process, &is_born);
         if (err != CA_OK)
-            tell(process, KEYS_PROCESS_REFUSED, err);
+            tell(process, KEYS_PROCESS_REFUSED, (int)err);
     }
     return true;
 }
@@ -539,6 +540,11 @@ static void *watch(void *arg)
             started_ms = now_ms();
     }
     clear(process, GONE);
+    pthread_mutex_lock(&process->lock);
+    bool is_closing = process->is_closing;
+    pthread_mutex_unlock(&process->lock);
+    if (!is_closing)
+        tell(process, KEYS_PROCESS_GONE, 0); /* with its keeper */
     return NULL;
 }
 
@@ -630,6 +636,9 @@ void keys_process_close(struct keys_process *process)
 {
     if (process == NULL)
         return;
+    pthread_mutex_lock(&process->lock);
+    process->is_closing = true;
+    pthread_mutex_unlock(&process->lock);
     if (process->control >= 0)
         (void)shutdown(process->control, SHUT_RDWR);
     if (process->has_watcher)

@@ -424,6 +424,33 @@ Test(process, without_consent_a_dead_signer_stays_dead)
     stop();
 }
 
+/* The only child of this process. */
+static pid_t own_child(void)
+{
+    char name[64];
+    int child = 0;
+
+    snprintf(name, sizeof(name), "/proc/%d/task/%d/children", getpid(), getpid());
+    FILE *children = fopen(name, "r");
+    cr_assert(children != NULL && fscanf(children, "%d", &child) == 1);
+    fclose(children);
+    return child;
+}
+
+Test(process, without_its_keeper_a_signer_ends_and_is_gone)
+{
+    struct keys_process_options options = options_with(true);
+
+    start(&options);
+    check_ok(sign(P256, 2));
+    await(1, KEYS_PROCESS_STARTED);
+    kill(own_child(), SIGKILL);
+    await(2, KEYS_PROCESS_GONE);
+    check_err(sign(P256, 2), CA_ERR_KEY_UNUSABLE);
+    check_err(keys_signer_state(signers[P256]), CA_ERR_KEY_UNUSABLE);
+    stop();
+}
+
 Test(process, a_signer_that_cannot_unseal_again_is_tried_again)
 {
     struct keys_process_options options = options_with(true);
@@ -485,13 +512,10 @@ Test(process, keeper_and_signer_end_with_the_daemon)
     pid_t daemon = fork();
     if (daemon == 0) {
         struct keys_process_options options = options_with(true);
-        char name[64];
         start(&options);
         pids.signer = await(1, KEYS_PROCESS_STARTED);
-        snprintf(name, sizeof(name), "/proc/%d/task/%d/children", getpid(), getpid());
-        FILE *children = fopen(name, "r");
-        if (children == NULL || fscanf(children, "%d", &pids.keeper) != 1 ||
-            write(told[1], &pids, sizeof(pids)) != (ssize_t)sizeof(pids))
+        pids.keeper = own_child();
+        if (write(told[1], &pids, sizeof(pids)) != (ssize_t)sizeof(pids))
             _exit(1);
         pause();
     }
