@@ -95,7 +95,8 @@ static bool is_recorded(struct ca_bytes file, const struct store_crl *record)
     if (file.len != record->len)
         return false;
     crypto_sha256(&file, 1, digest);
-    return memcmp(digest, record->sha256, sizeof(digest)) == 0;
+    return ca_bytes_equal(ca_bytes_of(digest, sizeof(digest)),
+                          ca_bytes_of(record->sha256, sizeof(record->sha256)));
 }
 
 enum ca_err rpc_crl_inspect(const char *path, const struct store_crl *record)

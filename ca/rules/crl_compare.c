@@ -82,8 +82,10 @@ static void skip_same(struct walk *before, struct walk *after)
         return;
     if (left > old_left)
         left = old_left;
-    while (left >= 2 && at[1] < 0x80 && left >= 2u + at[1] && memcmp(at, old, 2u + at[1]) == 0) {
+    while (left >= 2 && at[1] < 0x80 && left >= 2u + at[1]) {
         size_t len = 2u + at[1];
+        if (!ca_bytes_equal(ca_bytes_of(at, len), ca_bytes_of(old, len)))
+            break;
         last = at;
         at += len;
         old += len;
