@@ -647,6 +647,35 @@ Test(act, changes_come_in_order_and_to_their_end)
     certmill__answer__free_unpacked(answer, NULL);
 }
 
+static uint64_t counter(const Certmill__StatsAnswer *stats, const char *name)
+{
+    for (size_t i = 0; i < stats->n_counters; i++) {
+        if (strcmp(stats->counters[i]->name, name) == 0)
+            return stats->counters[i]->value;
+    }
+    return UINT64_MAX;
+}
+
+Test(act, statistics_count_what_was_done_by_kind)
+{
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__StatsRequest stats = CERTMILL__STATS_REQUEST__INIT;
+    struct ca_serial serial = issue(ID, "alice");
+
+    check_act("act-request-hold0", HOLD, &serial, 0, "OK");
+    check_act("act-request-hold1", HOLD, &serial, 0, "OK");
+    check_act("act-request-stop0", REVOKE, &serial, 0, "REASON");
+    request.version = RPC_VERSION;
+    request.method_case = CERTMILL__REQUEST__METHOD_STATS;
+    request.stats = &stats;
+    Certmill__Answer *answer = instance_ask(&instance, &request);
+    cr_assert(counter(answer->stats, "acts") == 3);
+    cr_assert(counter(answer->stats, "acts.held") == 1);
+    cr_assert(counter(answer->stats, "acts.revoked") == 0);
+    cr_assert(counter(answer->stats, "refused.REASON") == 1);
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
 /* ---- at once */
 
 Test(act, one_request_asked_by_many_at_once_is_done_once)

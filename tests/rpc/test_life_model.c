@@ -364,14 +364,16 @@ static void step_clock(void)
 
 static void run(const struct rules_life *life)
 {
-    const char *steps = getenv("LIFE_STEPS");
-    int count = steps == NULL ? STEPS : atoi(steps);
+    const char *wanted = getenv("LIFE_STEPS");
+    uint64_t count = STEPS;
+
+    cr_assert(wanted == NULL || ca_text_to_number(wanted, 1, 1000000, &count));
 
     instance.profiles[0].rules.life = *life;
     instance_start(&instance);
     model.life = *life;
     model.ca_end = instance.cas[0].issuer.not_after_s;
-    for (step = 0; step < count && model.count < MODEL_THINGS_MAX - 1; step++) {
+    for (step = 0; (uint64_t)step < count && model.count < MODEL_THINGS_MAX - 1; step++) {
         uint32_t what = roll(100);
         if (what < 35)
             step_issue();
