@@ -12,7 +12,7 @@ static const struct command CRL_COMMANDS[] = {
     { "diff",   "OLD NEW",            "what is new, gone or changed",         cmd_crl_diff },
     { "list",   "[--ca NAME]",        "the CRLs that are published, or were", cmd_crl_list },
     { "make",   "[--ca NAME]",        "makes CRLs now",                       cmd_crl_make },
-    { "export", "[--ca NAME]",        "published CRLs, to files or to output", cmd_crl_export },
+    { "export", "[--ca NAME]",        "published CRLs, to files or a pipe",   cmd_crl_export },
 };
 /* clang-format on */
 static const size_t CRL_COMMAND_COUNT = sizeof(CRL_COMMANDS) / sizeof(CRL_COMMANDS[0]);

@@ -98,8 +98,8 @@ static const struct config_item CA_ITEMS[] = {
       "a CRL's nextUpdate lies so long behind its thisUpdate",
       ITEM(config_ca_settings, crl_validity) },
     { "crl_overlap_minutes", CONFIG_KIND_NUMBER, 1, 527040, "1440",
-      "a CRL is made anew at the latest so long before the nextUpdate of the one before, and"
-      " there is an alarm when half of that has passed without one",
+      "a CRL is made anew at the latest so long before the nextUpdate of the one before, and there"
+      " is an alarm when half of that has passed without one",
       ITEM(config_ca_settings, crl_overlap) },
     { "crl_interval_minutes", CONFIG_KIND_NUMBER, 0, 527040, "60",
       "a CRL is made anew so long after the one before; 0: only because of its nextUpdate",

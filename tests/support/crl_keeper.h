@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crl_keeper: a keeper of CRLs without a pipeline, for its tests: a clock that is moved, a signer
- * and a store that fail when told, orders, and what is on the lists.
+ * crl_keeper: a keeper of CRLs with its store, without a pipeline: clocks that are set, a signer
+ * and writes that fail on demand, and the lists it publishes. The program is linked with
+ * --wrap=keys_sign and --wrap=store_entries_open_since.
  */
 #pragma once
 
@@ -61,20 +62,20 @@ enum ca_err __wrap_store_entries_open_since(struct store_view *view,
     return __real_store_entries_open_since(view, scope, since, entries_out);
 }
 
-static uint64_t wall(void *arg)
+static inline uint64_t wall(void *arg)
 {
     (void)arg;
     return (uint64_t)(atomic_load(&now_us) + atomic_load(&skew_us));
 }
 
-static uint64_t monotonic(void *arg)
+static inline uint64_t monotonic(void *arg)
 {
     (void)arg;
     return (uint64_t)atomic_load(&now_us);
 }
 
-static enum ca_err write_one(void *arg, enum ca_err (*put)(void *arg, struct store_batch *batch),
-                             void *put_arg)
+static inline enum ca_err
+write_one(void *arg, enum ca_err (*put)(void *arg, struct store_batch *batch), void *put_arg)
 {
     struct store_batch *batch;
 
@@ -97,7 +98,7 @@ static enum ca_err write_one(void *arg, enum ca_err (*put)(void *arg, struct sto
 static pthread_mutex_t answering = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
 
-static Certmill__Answer *unpack(const struct rpc_call *call)
+static inline Certmill__Answer *unpack(const struct rpc_call *call)
 {
     size_t size = rpc_call_answer_size(call);
     uint8_t *packed = malloc(size + 1);
@@ -108,7 +109,7 @@ static Certmill__Answer *unpack(const struct rpc_call *call)
     return answer;
 }
 
-static void take_answer(void *arg, struct rpc_call *call)
+static inline void take_answer(void *arg, struct rpc_call *call)
 {
     Certmill__Answer **place = call->connection;
 
@@ -120,7 +121,7 @@ static void take_answer(void *arg, struct rpc_call *call)
     rpc_call_free(call);
 }
 
-static struct rpc_call *call_of(const Certmill__Request *request)
+static inline struct rpc_call *call_of(const Certmill__Request *request)
 {
     static struct rpc_session session = { "uid:7", true };
     size_t size = certmill__request__get_packed_size(request);
@@ -135,7 +136,7 @@ static struct rpc_call *call_of(const Certmill__Request *request)
     return call;
 }
 
-static Certmill__Answer *wait_for(Certmill__Answer **place)
+static inline Certmill__Answer *wait_for(Certmill__Answer **place)
 {
     pthread_mutex_lock(&answering);
     while (*place == NULL)
@@ -145,7 +146,7 @@ static Certmill__Answer *wait_for(Certmill__Answer **place)
 }
 
 /* An order of one list. */
-static void order(const char *ca, uint32_t shard, int kind, Certmill__Answer **place)
+static inline void order(const char *ca, uint32_t shard, int kind, Certmill__Answer **place)
 {
     Certmill__CrlScope scope = { 0 };
     Certmill__CrlMakeItem item = CERTMILL__CRL_MAKE_ITEM__INIT, *items[] = { &item };
@@ -172,7 +173,7 @@ static void order(const char *ca, uint32_t shard, int kind, Certmill__Answer **p
     }
 }
 
-static Certmill__Answer *make(const char *ca, uint32_t shard, int kind)
+static inline Certmill__Answer *make(const char *ca, uint32_t shard, int kind)
 {
     Certmill__Answer *answer;
 
@@ -181,7 +182,7 @@ static Certmill__Answer *make(const char *ca, uint32_t shard, int kind)
 }
 
 /* The number of the list made, or the code instead. */
-static uint64_t must_make(const char *ca, uint32_t shard, int kind)
+static inline uint64_t must_make(const char *ca, uint32_t shard, int kind)
 {
     Certmill__Answer *answer = make(ca, shard, kind);
 
@@ -194,8 +195,8 @@ static uint64_t must_make(const char *ca, uint32_t shard, int kind)
     return number;
 }
 
-static void must_refuse(const char *ca, uint32_t shard, int kind, const char *code,
-                        const char *field)
+static inline void must_refuse(const char *ca, uint32_t shard, int kind, const char *code,
+                               const char *field)
 {
     Certmill__Answer *answer = make(ca, shard, kind);
 
@@ -210,12 +211,12 @@ static void must_refuse(const char *ca, uint32_t shard, int kind, const char *co
 
 /* ---- life */
 
-static void path_of(size_t ca, uint32_t shard, enum rpc_crl_kind kind, char *path)
+static inline void path_of(size_t ca, uint32_t shard, enum rpc_crl_kind kind, char *path)
 {
     check_ok(rpc_crl_path(instance.config.crl_path, &instance.cas[ca].issuer, shard, kind, path));
 }
 
-static void open_keeper(void)
+static inline void open_keeper(void)
 {
     const struct rpc_crl_host host = { &engine, write_one, take_answer, NULL };
 
@@ -224,7 +225,7 @@ static void open_keeper(void)
     rpc_crl_keeper_rest(keeper);
 }
 
-static void close_keeper(void)
+static inline void close_keeper(void)
 {
     rpc_crl_keeper_close(keeper);
     rpc_engine_wipe(&engine);
@@ -232,7 +233,7 @@ static void close_keeper(void)
 }
 
 /* Not started: the schedule may still be changed. */
-static void make_instance(enum crypto_key_type type)
+static inline void make_instance(enum crypto_key_type type)
 {
     static const struct rpc_crl_schedule schedule = { DAY_S, 4 * HOUR_S, 0, 0, 0 };
     static char folder[80];
@@ -255,46 +256,44 @@ static void make_instance(enum crypto_key_type type)
     check_ok(store_open(path, &instance.store_options, &instance.store));
 }
 
-static void start(void)
+static inline void start(void)
 {
     make_instance(CRYPTO_KEY_P256);
 }
 
-static void stop(void)
+static inline void stop(void)
 {
     if (keeper != NULL)
         close_keeper();
     instance_unmake(&instance);
 }
 
-TestSuite(crl_keeper, .init = start, .fini = stop, .timeout = 300);
-
-static void pass(int64_t seconds)
+static inline void pass(int64_t seconds)
 {
     atomic_fetch_add(&now_us, seconds * 1000000);
     rpc_crl_keeper_rest(keeper);
 }
 
-static int64_t now_s(void)
+static inline int64_t now_s(void)
 {
     return atomic_load(&now_us) / 1000000;
 }
 
 /* ---- revocation */
 
-static struct store_scope scope_of(size_t ca, uint32_t shard)
+static inline struct store_scope scope_of(size_t ca, uint32_t shard)
 {
     return (struct store_scope){ rpc_store_digest(engine.ca_keys[ca]), shard };
 }
 
-static struct ca_serial serial_of(uint64_t n)
+static inline struct ca_serial serial_of(uint64_t n)
 {
     uint8_t random[CA_SERIAL_RANDOM_LEN] = { (uint8_t)n, (uint8_t)(n >> 8), 5 };
 
     return ca_serial_make(7, 1000000 + n, random);
 }
 
-static enum ca_err put_change(void *arg, struct store_batch *batch)
+static inline enum ca_err put_change(void *arg, struct store_batch *batch)
 {
     const struct store_status_change *change = arg;
     const struct store_audit audit = { .kind = STORE_AUDIT_REVOKED,
@@ -305,10 +304,10 @@ static enum ca_err put_change(void *arg, struct store_batch *batch)
     return store_put_status(batch, change, &audit);
 }
 
-static void change_state(size_t ca, uint64_t n, enum store_state from, enum store_state to,
-                         int64_t not_after_s)
+static inline struct store_status_change change_of(size_t ca, uint64_t n, enum store_state from,
+                                                   enum store_state to, int64_t not_after_s)
 {
-    struct store_status_change change = {
+    return (struct store_status_change){
         .serial = serial_of(n),
         .scope = scope_of(ca, 0),
         .old_state = from,
@@ -318,11 +317,17 @@ static void change_state(size_t ca, uint64_t n, enum store_state from, enum stor
                     .revoked_s = now_s(),
                     .not_after_s = not_after_s },
     };
+}
+
+static inline void change_state(size_t ca, uint64_t n, enum store_state from, enum store_state to,
+                                int64_t not_after_s)
+{
+    struct store_status_change change = change_of(ca, n, from, to, not_after_s);
 
     check_ok(write_one(NULL, put_change, &change));
 }
 
-static void revoke_one(size_t ca, uint64_t n, int64_t not_after_s)
+static inline void revoke_one(size_t ca, uint64_t n, int64_t not_after_s)
 {
     change_state(ca, n, STORE_STATE_VALID, STORE_STATE_REVOKED, not_after_s);
 }
@@ -332,7 +337,7 @@ static void revoke_one(size_t ca, uint64_t n, int64_t not_after_s)
 static uint8_t file[FILE_MAX];
 static struct x509_crl list;
 
-static void read_list(size_t ca, uint32_t shard, enum rpc_crl_kind kind)
+static inline void read_list(size_t ca, uint32_t shard, enum rpc_crl_kind kind)
 {
     char path[RPC_CRL_PATH_SIZE];
     struct ca_refusal refusal;
@@ -345,7 +350,7 @@ static void read_list(size_t ca, uint32_t shard, enum rpc_crl_kind kind)
     check_ok(x509_crl_parse(ca_bytes_of(file, len), &list, &refusal));
 }
 
-static uint64_t number_on_list(void)
+static inline uint64_t number_on_list(void)
 {
     uint64_t number = 0;
 
@@ -355,7 +360,7 @@ static uint64_t number_on_list(void)
 }
 
 /* The reason of its entry; -1: it has none. */
-static int reason_on_list(uint64_t n)
+static inline int reason_on_list(uint64_t n)
 {
     struct x509_crl_cursor cursor = x509_crl_entries(&list);
     struct ca_serial serial = serial_of(n);
@@ -370,7 +375,7 @@ static int reason_on_list(uint64_t n)
     return -1;
 }
 
-static bool has_alarm(const char *want)
+static inline bool has_alarm(const char *want)
 {
     char *alarms[RPC_CA_MAX];
     struct ca_arena *arena;
@@ -385,7 +390,7 @@ static bool has_alarm(const char *want)
     return is_there;
 }
 
-static struct store_scope_info info_of(size_t ca, uint32_t shard)
+static inline struct store_scope_info info_of(size_t ca, uint32_t shard)
 {
     struct store_scope scope = scope_of(ca, shard);
     struct store_scope_info info;
