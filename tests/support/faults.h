@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * faults: signatures and commits that fail on demand. The linker sends an engine's calls of
- * keys_sign_many() and store_commit() through here (--wrap).
+ * keys_sign() and store_commit() through here (--wrap).
  */
 #pragma once
 
