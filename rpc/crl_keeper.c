@@ -20,7 +20,7 @@ enum {
     RETRY_DOUBLINGS_MAX = 6,
     ALARM_LEN_MAX = 128,
     NO_SHARD = -1,
-    NICENESS = 5, /* a third of the processor time of another thread, where there is not enough */
+    NICENESS = 10, /* a tenth of the processor time of another thread, where there is not enough */
 };
 
 /* Failures, and when it is worth trying again. Of one list, of a CA's key, or of everything. */
@@ -258,6 +258,7 @@ static enum ca_err make(struct rpc_crl_keeper *keeper, const struct task *task,
     pthread_mutex_unlock(&keeper->lock);
     if (err == CA_OK)
         told(&was_made, made, monotonic_us(keeper) - start_us);
+    rpc_crl_maker_rest(keeper->maker);
     return err;
 }
 

@@ -25,6 +25,7 @@ struct rpc_crl_maker {
     struct store_view *view;   /* the entries' */
     struct store_view *expiry; /* what the gate asks; of a later moment */
     struct ca_arena *arena;
+    struct ca_bytes replaced; /* the file that the last list took the name of */
 };
 
 enum ca_err rpc_crl_maker_open(const struct rpc_crl_desk *desk, struct rpc_crl_maker **maker_out)
@@ -53,6 +54,7 @@ void rpc_crl_maker_close(struct rpc_crl_maker *maker)
 {
     if (maker == NULL)
         return;
+    rpc_crl_maker_rest(maker);
     store_view_close(maker->expiry);
     store_view_close(maker->view);
     ca_arena_free(maker->arena);
@@ -86,6 +88,12 @@ static void unmap_file(struct ca_bytes file)
 {
     if (file.data != NULL)
         munmap((void *)(uintptr_t)file.data, file.len);
+}
+
+void rpc_crl_maker_rest(struct rpc_crl_maker *maker)
+{
+    unmap_file(maker->replaced);
+    maker->replaced = (struct ca_bytes){ 0 };
 }
 
 static bool is_recorded(struct ca_bytes file, const struct store_crl *record)
@@ -493,7 +501,7 @@ static enum ca_err make(struct making *making)
         close_previous(making);
         err = attempt(making, false);
     }
-    close_previous(making);
+    making->maker->replaced = making->previous_file;
     if (err == CA_OK)
         err = write_store(making, put_record, making);
     if (err == CA_OK)
@@ -515,6 +523,7 @@ enum ca_err rpc_crl_make(struct rpc_crl_maker *maker, const struct rpc_crl_order
     making->made = made_out;
     making->refusal = refusal;
     ca_arena_reset(maker->arena);
+    rpc_crl_maker_rest(maker);
     enum ca_err err = make(making);
     free(making);
     if (err != CA_OK)
