@@ -63,7 +63,6 @@ CA_MUST_CHECK enum ca_err rpc_crl_make(struct rpc_crl_maker *maker,
  */
 void rpc_crl_maker_rest(struct rpc_crl_maker *maker);
 
-
 /*
  * Is the published file the recorded list, to the octet? NOT_FOUND: there is none; CRL_UNKNOWN: it
  * is another one, or damaged.
