@@ -10,7 +10,7 @@ packages=(
     liburing-dev protobuf-c-compiler
     # tests and checks
     clang-format-14 gnutls-bin libcriterion-dev openssl python3 python3-asn1crypto softhsm2
-    util-linux
+    util-linux valgrind
 )
 
 missing=()
