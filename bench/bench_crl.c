@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/made_up.h"
 #include "ca/crypto/digest.h"
 #include "rpc/crl_maker.h"
 #include "tests/support/issuer.h"
@@ -109,13 +110,6 @@ static void open_store(const char *path, const char *cert_path)
     free(text);
 }
 
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
 /* Numbers of other offsets lie between those of one. */
 static void put_revocation(struct store_batch *batch, uint64_t n, uint64_t offset)
 {
@@ -126,7 +120,7 @@ static void put_revocation(struct store_batch *batch, uint64_t n, uint64_t offse
     uint64_t now_us;
 
     for (size_t i = 0; i < sizeof(random); i++)
-        random[i] = (uint8_t)(mix(n + (i / 8) * 77) >> (8 * (i % 8)));
+        random[i] = (uint8_t)(made_up_mix(n + (i / 8) * 77) >> (8 * (i % 8)));
     must(rpc_clock_read(&guard, &now_us), "clock");
     const struct store_status_change change = {
         .serial = ca_serial_make(1, START_US + n * 16 + offset, random),

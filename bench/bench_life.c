@@ -5,21 +5,21 @@
  *
  *   bench_life DIR CERTIFICATES REVOKED LISTED LIST...
  *
- * Certificate number n was issued in microsecond START_US + n and holds made-up octets, 700 of
- * them. Those that are revoked, and those in the list, lie all over the others.
+ * Certificate number n was issued in microsecond MADE_UP_START_US + n and holds made-up octets, 700
+ * of them. Those that are revoked, and those in the list, lie all over the others.
  */
 #include <string.h>
 
 #include "bench/bench.h"
 #include "bench/known.h"
+#include "bench/made_up.h"
 #include "store/store.h"
 
-#define START_US UINT64_C(1735689600000000) /* 2025-01-01 */
-#define DAY_S    INT64_C(86400)
+#define DAY_S INT64_C(86400)
 
-enum { BATCH = 2048, DER_LEN = 700, INSTANCE = 1, YEARS = 20 };
+enum { BATCH = 2048, YEARS = 20 };
 static const uint64_t STEP = 2654435761; /* a prime: every certificate has its turn */
-static const int64_t START_S = START_US / 1000000;
+static const int64_t START_S = MADE_UP_START_US / 1000000;
 
 static void must(enum ca_err err, const char *what)
 {
@@ -27,37 +27,14 @@ static void must(enum ca_err err, const char *what)
         bench_die("%s: %s", what, ca_err_text(err));
 }
 
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-static struct store_digest digest_of(char kind, uint64_t n)
-{
-    struct store_digest digest;
-    uint64_t words[2] = { mix(n * 256 + (uint8_t)kind), mix(n * 256 + (uint8_t)kind + 128) };
-
-    memcpy(digest.bytes, words, sizeof(words));
-    return digest;
-}
-
-static struct ca_serial serial_of(uint64_t n)
-{
-    uint64_t words[2] = { mix(n), mix(~n) };
-
-    return ca_serial_make(INSTANCE, START_US + n, (const uint8_t *)words);
-}
-
 static void put_intent(struct store_batch *batch, uint64_t n)
 {
     const struct store_intent intent = {
-        .serial = serial_of(n),
-        .request = digest_of('r', n),
-        .body = digest_of('b', n),
-        .profile = digest_of('p', 1),
-        .issuer = digest_of('i', 1),
+        .serial = made_up_serial(n),
+        .request = made_up_digest('r', n),
+        .body = made_up_digest('b', n),
+        .profile = made_up_digest('p', 1),
+        .issuer = made_up_digest('i', 1),
         .not_after_s = START_S + YEARS * 365 * DAY_S,
     };
 
@@ -66,42 +43,42 @@ static void put_intent(struct store_batch *batch, uint64_t n)
 
 static void put_certificate(struct store_batch *batch, uint64_t n)
 {
-    static uint8_t filler[DER_LEN];
-    const struct ca_serial serial = serial_of(n);
+    static uint8_t filler[MADE_UP_DER_LEN];
+    const struct ca_serial serial = made_up_serial(n);
     const struct store_certificate certificate = {
         .serial = serial,
-        .request = digest_of('r', n),
-        .body = digest_of('b', n),
-        .profile = digest_of('p', 1),
-        .issuer = digest_of('i', 1),
-        .identity = digest_of('s', n),
-        .key = digest_of('k', n),
+        .request = made_up_digest('r', n),
+        .body = made_up_digest('b', n),
+        .profile = made_up_digest('p', 1),
+        .issuer = made_up_digest('i', 1),
+        .identity = made_up_digest('s', n),
+        .key = made_up_digest('k', n),
         .not_before_s = START_S,
         .not_after_s = START_S + YEARS * 365 * DAY_S,
         .delivery = STORE_DELIVERED,
-        .der = ca_bytes_of(filler, DER_LEN),
+        .der = ca_bytes_of(filler, MADE_UP_DER_LEN),
     };
     const struct store_audit audit = {
         .kind = STORE_AUDIT_ISSUED,
-        .time_us = START_US + n,
+        .time_us = MADE_UP_START_US + n,
         .actor = CA_BYTES("bench"),
         .object = ca_serial_bytes(&serial),
         .request = certificate.request,
         .body = certificate.body,
     };
 
-    for (size_t i = 0; i < DER_LEN; i += sizeof(uint64_t))
-        filler[i] = (uint8_t)mix(n + i);
+    for (size_t i = 0; i < MADE_UP_DER_LEN; i += sizeof(uint64_t))
+        filler[i] = (uint8_t)made_up_mix(n + i);
     must(store_put_certificate(batch, &certificate, &audit), "put certificate");
 }
 
 static void put_revoked(struct store_batch *batch, uint64_t n)
 {
     const struct store_status_change change = {
-        .serial = serial_of(n),
-        .scope = { digest_of('i', 1), 0 },
-        .request = digest_of('q', n),
-        .body = digest_of('c', n),
+        .serial = made_up_serial(n),
+        .scope = { made_up_digest('i', 1), 0 },
+        .request = made_up_digest('q', n),
+        .body = made_up_digest('c', n),
         .old_state = STORE_STATE_VALID,
         .status = { .state = STORE_STATE_REVOKED,
                     .reason = 4,
@@ -110,7 +87,7 @@ static void put_revoked(struct store_batch *batch, uint64_t n)
     };
     const struct store_audit audit = {
         .kind = STORE_AUDIT_REVOKED,
-        .time_us = START_US + n,
+        .time_us = MADE_UP_START_US + n,
         .actor = CA_BYTES("bench"),
         .object = ca_serial_bytes(&change.serial),
         .request = change.request,
@@ -156,7 +133,7 @@ static void list(const char *path, uint64_t first, uint64_t listed, uint64_t cou
     if (known.items == NULL)
         bench_die("out of memory");
     for (uint64_t i = 0; i < listed; i++)
-        known.items[i].serial = serial_of((first + i) * STEP % count);
+        known.items[i].serial = made_up_serial((first + i) * STEP % count);
     bench_known_save(path, &known);
     bench_known_free(&known);
 }

@@ -12,8 +12,8 @@
  * Look-ups are asked twice and measured the second time: with their pages in memory, since
  * reading those would measure the disk.
  *
- * Certificate number n has a serial number of microsecond START_US + n and made-up contents of 700
- * octets. Results on stdout: name, value, unit; progress on stderr.
+ * Certificate number n has a serial number of microsecond MADE_UP_START_US + n and made-up contents
+ * of 700 octets. Results on stdout: name, value, unit; progress on stderr.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +21,11 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "bench/made_up.h"
 #include "ca/base/text.h"
 #include "store/store.h"
 
-#define START_US UINT64_C(1735689600000000) /* 2025-01-01 */
-
-enum { BATCH = 256, ACTS = 64, DER_LEN = 700, INSTANCE = 1, IN_TURN = 4096 };
+enum { BATCH = 256, ACTS = 64, IN_TURN = 4096 };
 
 static double now_s(void)
 {
@@ -53,59 +52,36 @@ static void must(enum ca_err err, const char *what)
     exit(EXIT_FAILURE);
 }
 
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-static struct store_digest digest_of(char kind, uint64_t n)
-{
-    struct store_digest digest;
-    uint64_t words[2] = { mix(n * 256 + (uint8_t)kind), mix(n * 256 + (uint8_t)kind + 128) };
-
-    memcpy(digest.bytes, words, sizeof(words));
-    return digest;
-}
-
-static struct ca_serial serial_of(uint64_t n)
-{
-    uint64_t words[2] = { mix(n), mix(~n) };
-
-    return ca_serial_make(INSTANCE, START_US + n, (const uint8_t *)words);
-}
-
 static struct store_certificate certificate_of(uint64_t n)
 {
-    static uint8_t filler[DER_LEN + 1024];
+    static uint8_t filler[MADE_UP_DER_LEN + 1024];
 
     if (filler[0] == 0)
         for (size_t i = 0; i < sizeof(filler); i++)
-            filler[i] = (uint8_t)(mix(i) | 1);
+            filler[i] = (uint8_t)(made_up_mix(i) | 1);
     return (struct store_certificate){
-        .serial = serial_of(n),
-        .request = digest_of('r', n),
-        .body = digest_of('b', n),
-        .profile = digest_of('p', 1),
-        .issuer = digest_of('i', 1),
-        .identity = digest_of('s', n / 2),
-        .key = digest_of('k', n),
-        .not_before_s = (int64_t)(START_US / 1000000),
-        .not_after_s = (int64_t)(START_US / 1000000) + 365 * 86400,
-        .der = ca_bytes_of(filler + mix(n) % 1024, DER_LEN),
+        .serial = made_up_serial(n),
+        .request = made_up_digest('r', n),
+        .body = made_up_digest('b', n),
+        .profile = made_up_digest('p', 1),
+        .issuer = made_up_digest('i', 1),
+        .identity = made_up_digest('s', n / 2),
+        .key = made_up_digest('k', n),
+        .not_before_s = (int64_t)(MADE_UP_START_US / 1000000),
+        .not_after_s = (int64_t)(MADE_UP_START_US / 1000000) + 365 * 86400,
+        .der = ca_bytes_of(filler + made_up_mix(n) % 1024, MADE_UP_DER_LEN),
     };
 }
 
 static void put_intent(struct store_batch *batch, uint64_t n)
 {
     struct store_intent intent = {
-        .serial = serial_of(n),
-        .request = digest_of('r', n),
-        .body = digest_of('b', n),
-        .profile = digest_of('p', 1),
-        .issuer = digest_of('i', 1),
-        .not_after_s = (int64_t)(START_US / 1000000) + 365 * 86400,
+        .serial = made_up_serial(n),
+        .request = made_up_digest('r', n),
+        .body = made_up_digest('b', n),
+        .profile = made_up_digest('p', 1),
+        .issuer = made_up_digest('i', 1),
+        .not_after_s = (int64_t)(MADE_UP_START_US / 1000000) + 365 * 86400,
     };
 
     memcpy(intent.tbs_digest, intent.request.bytes, STORE_DIGEST_LEN);
@@ -117,7 +93,7 @@ static void put_certificate(struct store_batch *batch, uint64_t n)
     struct store_certificate certificate = certificate_of(n);
     struct store_audit audit = {
         .kind = STORE_AUDIT_ISSUED,
-        .time_us = START_US + n,
+        .time_us = MADE_UP_START_US + n,
         .actor = CA_BYTES("uid:1000"),
         .object = ca_serial_bytes(&certificate.serial),
         .request = certificate.request,
@@ -180,19 +156,19 @@ static size_t find(struct store_view *view, enum kind kind, uint64_t n, uint64_t
     size_t count = 0;
 
     if (kind == BY_IDENTITY) {
-        digest = digest_of('s', n / 2);
+        digest = made_up_digest('s', n / 2);
         must(store_find_digest(view, STORE_BY_IDENTITY, &digest, 0, found, 4, &count), "find");
         return count > 0;
     }
     if (kind == BY_KEY) {
-        digest = digest_of('k', n);
+        digest = made_up_digest('k', n);
         must(store_find_digest(view, STORE_BY_KEY, &digest, 0, found, 4, &count), "find");
         return count > 0;
     }
-    struct ca_serial serial = serial_of(n < total ? n : n - total - 2);
+    struct ca_serial serial = made_up_serial(n < total ? n : n - total - 2);
     if (n >= total) /* among those that are there */
         serial.bytes[CA_SERIAL_LEN - 1] ^= 1;
-    digest = digest_of('r', n);
+    digest = made_up_digest('r', n);
     enum ca_err err = kind == BY_REQUEST ? store_find_request(view, &digest, found)
                                          : store_find_serial(view, &serial, found);
     if (err != CA_ERR_NOT_FOUND)
@@ -208,7 +184,7 @@ static uint64_t find_many(struct store *store, enum kind kind, bool is_present, 
 
     must(store_view_open(store, &view), "view");
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t n = mix(i + count) % total;
+        uint64_t n = made_up_mix(i + count) % total;
         found += find(view, kind, is_present ? n : total + 2 + n, total);
         if (i % IN_TURN == 0)
             must(store_view_renew(view), "renew");
@@ -234,25 +210,25 @@ static void measure_find_kind(struct store *store, enum kind kind, bool is_prese
 
 static struct store_scope the_scope(void)
 {
-    return (struct store_scope){ digest_of('i', 1), 0 };
+    return (struct store_scope){ made_up_digest('i', 1), 0 };
 }
 
 static void put_revoked(struct store_batch *batch, uint64_t n, uint64_t request)
 {
     const struct store_status_change change = {
-        .serial = serial_of(n),
+        .serial = made_up_serial(n),
         .scope = the_scope(),
-        .request = digest_of('q', request),
-        .body = digest_of('b', request),
+        .request = made_up_digest('q', request),
+        .body = made_up_digest('b', request),
         .old_state = STORE_STATE_VALID,
         .status = { .state = STORE_STATE_REVOKED,
                     .reason = 1,
-                    .revoked_s = (int64_t)(START_US / 1000000 + 86400),
-                    .not_after_s = (int64_t)(START_US / 1000000) + 365 * 86400 },
+                    .revoked_s = (int64_t)(MADE_UP_START_US / 1000000 + 86400),
+                    .not_after_s = (int64_t)(MADE_UP_START_US / 1000000) + 365 * 86400 },
     };
     const struct store_audit audit = {
         .kind = STORE_AUDIT_REVOKED,
-        .time_us = START_US + n,
+        .time_us = MADE_UP_START_US + n,
         .actor = CA_BYTES("uid:1000"),
         .object = ca_serial_bytes(&change.serial),
         .request = change.request,
@@ -377,7 +353,7 @@ int main(int argc, char **argv)
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (strcmp(argv[1], "fill") == 0) {
-        enum ca_err err = store_create(argv[2], INSTANCE);
+        enum ca_err err = store_create(argv[2], MADE_UP_INSTANCE);
         if (err != CA_ERR_EXISTS)
             must(err, "create");
     }

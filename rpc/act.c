@@ -51,13 +51,9 @@ static struct store_digest body_digest(const Certmill__ActItem *asked)
 static const struct rules_life *life_of(const struct rpc_config *config,
                                         const struct store_digest *profile)
 {
-    for (size_t i = 0; i < config->profile_count; i++) {
-        const struct rules_profile *rules = &config->profiles[i].rules;
-        if (ca_bytes_equal(ca_bytes_of(rules->id, STORE_DIGEST_LEN),
-                           ca_bytes_of(profile->bytes, STORE_DIGEST_LEN)))
-            return &rules->life;
-    }
-    return &RULES_LIFE_PLAIN;
+    const struct rules_profile *rules = rpc_profile_by_id(config, profile);
+
+    return rules == NULL ? &RULES_LIFE_PLAIN : &rules->life;
 }
 
 /* An acknowledgement ends the certificate before, where that was said when this one was made. */
@@ -154,7 +150,7 @@ static enum ca_err look_up(struct rpc_worker *worker, struct rpc_act *act)
     struct ca_serial serial;
     enum ca_err err = store_find_request_change(worker->view, &act->request, &change, &body);
 
-    if (err == CA_OK && !rpc_digest_equal(&body, &act->body)) {
+    if (err == CA_OK && !store_digest_equal(&body, &act->body)) {
         act->is_conflict = true;
         return CA_OK;
     }

@@ -76,11 +76,9 @@ static inline struct ca_bytes rpc_bytes(ProtobufCBinaryData data)
 /* In the words of the protocol. */
 Certmill__State rpc_state(enum store_state state);
 
-static inline bool rpc_digest_equal(const struct store_digest *a, const struct store_digest *b)
-{
-    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
-                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
-}
+/* The profile with this identity; NULL when the configuration no longer has it. */
+const struct rules_profile *rpc_profile_by_id(const struct rpc_config *config,
+                                              const struct store_digest *id);
 
 size_t rpc_call_answer_size(const struct rpc_call *call);
 /* Writes rpc_call_answer_size() octets. */

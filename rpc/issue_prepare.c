@@ -175,7 +175,7 @@ static void batch_resolve(struct rpc_worker *worker, struct rpc_batch *batch)
 static enum ca_err item_repeat(struct rpc_worker *worker, struct rpc_issue *item,
                                const struct store_certificate *found)
 {
-    if (!rpc_digest_equal(&found->body, &item->record.body)) {
+    if (!store_digest_equal(&found->body, &item->record.body)) {
         item->is_conflict = true;
         return CA_OK;
     }
@@ -199,7 +199,7 @@ static enum ca_err item_resume(struct rpc_worker *worker, struct rpc_issue *item
         return rpc_claims_put(worker->engine->claims, &item->record.request, RPC_CLAIM_NONE, NULL);
     if (err != CA_OK)
         return err;
-    if (!rpc_digest_equal(&intent.body, &item->record.body)) {
+    if (!store_digest_equal(&intent.body, &item->record.body)) {
         item->is_conflict = true;
         return CA_OK;
     }
@@ -321,7 +321,7 @@ static enum ca_err item_check_key_reuse(struct rpc_worker *worker, struct rpc_is
         if (is_of_line(item, &found[i]))
             continue;
         if (reuse == RULES_KEY_REUSE_REFUSED ||
-            !rpc_digest_equal(&found[i].identity, &item->record.identity))
+            !store_digest_equal(&found[i].identity, &item->record.identity))
             return ca_refuse(&item->refusal, CA_ERR_CSR_KEY_REUSED, "csr.key", "profile key_reuse");
     }
     return CA_OK;

@@ -18,7 +18,7 @@ static const char *ca_name(const struct rpc_engine *engine, const struct store_d
 {
     for (size_t i = 0; i < engine->config->ca_count; i++) {
         struct store_digest key = rpc_store_digest(engine->ca_keys[i]);
-        if (rpc_digest_equal(&key, issuer))
+        if (store_digest_equal(&key, issuer))
             return engine->config->cas[i].issuer.name;
     }
     return "";
@@ -26,13 +26,9 @@ static const char *ca_name(const struct rpc_engine *engine, const struct store_d
 
 static const char *profile_name(const struct rpc_engine *engine, const struct store_digest *profile)
 {
-    for (size_t i = 0; i < engine->config->profile_count; i++) {
-        const struct rules_profile *rules = &engine->config->profiles[i].rules;
-        if (ca_bytes_equal(ca_bytes_of(rules->id, STORE_DIGEST_LEN),
-                           ca_bytes_of(profile->bytes, STORE_DIGEST_LEN)))
-            return rules->name;
-    }
-    return "";
+    const struct rules_profile *rules = rpc_profile_by_id(engine->config, profile);
+
+    return rules == NULL ? "" : rules->name;
 }
 
 /* What is filled in, and from where. */

@@ -230,7 +230,7 @@ enum ca_err rpc_succeed_compare(struct rpc_issue *item, const struct rules_draft
             .state = RULES_STATE_VALID,
             .is_head = true,
         };
-        succession->reuses_key = rpc_digest_equal(&succession->key, &item->record.key);
+        succession->reuses_key = store_digest_equal(&succession->key, &item->record.key);
         err = rules_life_compare(rules, &old, &succession->asked, draft, csr, issued_s,
                                  item->batch->arena, &succession->fate, &item->refusal);
     }

@@ -186,12 +186,6 @@ enum ca_err store_put_intent(struct store_batch *batch, const struct store_inten
     return CA_OK;
 }
 
-static bool digests_are_equal(const struct store_digest *a, const struct store_digest *b)
-{
-    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
-                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
-}
-
 /* The cursor of the intents stays at the one found. */
 static enum ca_err batch_check_intent(struct store_batch *batch,
                                       const struct store_certificate *certificate)
@@ -210,10 +204,10 @@ static enum ca_err batch_check_intent(struct store_batch *batch,
         err = store_record_decode_intent(key, found, &intent);
     if (err != CA_OK)
         return err;
-    bool is_same = digests_are_equal(&intent.request, &certificate->request) &&
-                   digests_are_equal(&intent.body, &certificate->body) &&
-                   digests_are_equal(&intent.profile, &certificate->profile) &&
-                   digests_are_equal(&intent.issuer, &certificate->issuer) &&
+    bool is_same = store_digest_equal(&intent.request, &certificate->request) &&
+                   store_digest_equal(&intent.body, &certificate->body) &&
+                   store_digest_equal(&intent.profile, &certificate->profile) &&
+                   store_digest_equal(&intent.issuer, &certificate->issuer) &&
                    intent.not_after_s == certificate->not_after_s &&
                    intent.crl_shard == certificate->crl_shard &&
                    intent.predecessor == certificate->predecessor &&

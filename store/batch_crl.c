@@ -6,12 +6,6 @@
 
 /* ---- scopes */
 
-static bool scopes_are_equal(const struct store_scope *a, const struct store_scope *b)
-{
-    return a->shard == b->shard && ca_bytes_equal(ca_bytes_of(a->issuer.bytes, STORE_DIGEST_LEN),
-                                                  ca_bytes_of(b->issuer.bytes, STORE_DIGEST_LEN));
-}
-
 static enum ca_err scope_load(struct store_batch *batch, const struct store_scope *scope,
                               struct store_scope_info *info_out)
 {
@@ -33,7 +27,7 @@ enum ca_err store_batch_scope(struct store_batch *batch, const struct store_scop
 
     *info_out = NULL;
     for (size_t i = batch->scope_count; i-- > 0;)
-        if (scopes_are_equal(&batch->scopes[i].scope, scope)) {
+        if (store_scope_equal(&batch->scopes[i].scope, scope)) {
             *info_out = &batch->scopes[i].info;
             return CA_OK;
         }

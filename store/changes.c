@@ -12,8 +12,7 @@ bool store_changes_row(const struct store_change_record *record, struct store_re
         memcpy(row_out->digests, record->digests, sizeof(row_out->digests));
         return true;
     }
-    if (ca_bytes_equal(ca_bytes_of(record->request.bytes, STORE_DIGEST_LEN),
-                       ca_bytes_of(none.bytes, STORE_DIGEST_LEN)))
+    if (store_digest_equal(&record->request, &none))
         return false;
     row_out->locator = STORE_LOCATOR_CHANGE | record->change.sequence;
     /* All sections of a run are equally long; nobody asks the other two for a request. */

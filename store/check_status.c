@@ -109,9 +109,7 @@ static bool listed_is_issued(struct store_checker *checker, const struct store_l
         scope = (struct store_scope){ intent.issuer, intent.crl_shard };
     else
         return false;
-    return scope.shard == listed->scope.shard &&
-           ca_bytes_equal(ca_bytes_of(scope.issuer.bytes, STORE_DIGEST_LEN),
-                          ca_bytes_of(listed->scope.issuer.bytes, STORE_DIGEST_LEN));
+    return store_scope_equal(&scope, &listed->scope);
 }
 
 static enum ca_err check_listed(struct store_checker *checker, enum store_table table,

@@ -33,6 +33,12 @@ struct store_digest {
     uint8_t bytes[STORE_DIGEST_LEN];
 };
 
+static inline bool store_digest_equal(const struct store_digest *a, const struct store_digest *b)
+{
+    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
+                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
+}
+
 /* Zeros are the defaults. */
 struct store_options {
     size_t map_size;     /* address space for the data file, default 1 TiB; on disk it grows */
@@ -213,6 +219,11 @@ CA_MUST_CHECK enum ca_err
 store_put_delivery(struct store_batch *batch, const struct ca_serial *serial, uint64_t lineage,
                    enum store_delivery delivery, const struct store_digest *request,
                    const struct store_digest *body, const struct store_audit *audit);
+
+static inline bool store_scope_equal(const struct store_scope *a, const struct store_scope *b)
+{
+    return a->shard == b->shard && store_digest_equal(&a->issuer, &b->issuer);
+}
 
 /* ---- writing: CRLs */
 

@@ -176,8 +176,7 @@ static enum ca_err view_confirm(struct store_view *view, enum store_section sect
     if (err != CA_OK)
         return err;
     const struct store_digest *found = certificate_digest(certificate_out, section);
-    if (!ca_bytes_equal(ca_bytes_of(found->bytes, STORE_DIGEST_LEN),
-                        ca_bytes_of(digest->bytes, STORE_DIGEST_LEN)))
+    if (!store_digest_equal(found, digest))
         return CA_ERR_STORAGE_CORRUPT;
     return CA_OK;
 }
@@ -270,9 +269,7 @@ enum ca_err store_find_request_change(struct store_view *view, const struct stor
         err = view_change_at(view, locator & ~STORE_LOCATOR_CHANGE, &record);
     if (err != CA_OK)
         return err;
-    if (record.kind == STORE_CHANGE_ADDED ||
-        !ca_bytes_equal(ca_bytes_of(record.request.bytes, STORE_DIGEST_LEN),
-                        ca_bytes_of(request->bytes, STORE_DIGEST_LEN)))
+    if (record.kind == STORE_CHANGE_ADDED || !store_digest_equal(&record.request, request))
         return CA_ERR_STORAGE_CORRUPT;
     *change_out = record.change;
     *body_out = record.body;

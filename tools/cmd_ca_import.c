@@ -28,12 +28,6 @@ static enum ca_err load_request(const char *path, struct ca_arena *arena, struct
     return err == CA_OK ? x509_csr_parse(block.der, csr_out, &refusal) : err;
 }
 
-static bool keys_are_equal(const struct crypto_public_key *a, const struct crypto_public_key *b)
-{
-    return a->type == b->type && ca_bytes_equal(a->point, b->point) &&
-           ca_bytes_equal(a->modulus, b->modulus) && ca_bytes_equal(a->exponent, b->exponent);
-}
-
 struct import {
     struct ca_arena *arena;
     struct crypto *crypto;
@@ -58,7 +52,7 @@ static int check(struct import *import)
                               err == CA_ERR_FIELD_LENGTH ? "too large" : strerror(errno));
     err = chain_parse(ca_bytes_of(data, len), import->arena, &import->chain, &refusal);
     free(data);
-    if (err == CA_OK && !keys_are_equal(&import->chain.certs[0].key, &import->csr.key))
+    if (err == CA_OK && !crypto_public_key_equal(&import->chain.certs[0].key, &import->csr.key))
         return command_failed("%s: certificate 1: its key is not the key of the request",
                               import->chain_path);
     if (err == CA_OK)

@@ -79,12 +79,6 @@ struct keys_pkcs11_options key_token_options(const struct key_access *access, co
                                          .timeout_ms = TOKEN_TIMEOUT_MS };
 }
 
-bool key_public_equal(const struct crypto_public_key *a, const struct crypto_public_key *b)
-{
-    return a->type == b->type && ca_bytes_equal(a->point, b->point) &&
-           ca_bytes_equal(a->modulus, b->modulus) && ca_bytes_equal(a->exponent, b->exponent);
-}
-
 static enum ca_err open_token(const struct key_access *access, const char *uri,
                               const struct crypto_public_key *expected,
                               struct keys_signer **signer_out)
@@ -114,7 +108,7 @@ static enum ca_err open_file(const char *path, const struct keys_secret *passphr
     enum ca_err err = keys_sealed_load(path, passphrase, &key);
 
     if (err == CA_OK && expected != NULL &&
-        !key_public_equal(crypto_private_key_public(key), expected)) {
+        !crypto_public_key_equal(crypto_private_key_public(key), expected)) {
         crypto_private_key_free(key);
         command_failed("%s: not the key of the certificate", path);
         return CA_ERR_KEY_UNUSABLE;

@@ -56,7 +56,6 @@ CA_MUST_CHECK enum ca_err key_open(const struct key_access *access, const char *
                                    const struct keys_secret *passphrase,
                                    const struct crypto_public_key *expected,
                                    struct keys_signer **signer_out);
-bool key_public_equal(const struct crypto_public_key *a, const struct crypto_public_key *b);
 
 /* ---- telling */
 

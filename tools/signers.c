@@ -20,12 +20,6 @@ struct signers {
 
 /* ---- soft keys */
 
-static bool keys_are_equal(const struct crypto_public_key *a, const struct crypto_public_key *b)
-{
-    return a->type == b->type && ca_bytes_equal(a->point, b->point) &&
-           ca_bytes_equal(a->modulus, b->modulus) && ca_bytes_equal(a->exponent, b->exponent);
-}
-
 static enum ca_err unseal_one(const struct config *config, size_t ca,
                               const struct keys_secret *passphrase,
                               struct crypto_private_key **key_out)
@@ -38,7 +32,7 @@ static enum ca_err unseal_one(const struct config *config, size_t ca,
         fprintf(stderr, "certmilld: %s: %s\n", path, ca_err_text(err));
         return err;
     }
-    if (keys_are_equal(crypto_private_key_public(*key_out), issuer->key))
+    if (crypto_public_key_equal(crypto_private_key_public(*key_out), issuer->key))
         return CA_OK;
     fprintf(stderr, "certmilld: %s: not the key of the certificate of CA %s\n", path, issuer->name);
     crypto_private_key_free(*key_out);

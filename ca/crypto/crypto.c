@@ -42,6 +42,12 @@ bool crypto_sig_fits(enum crypto_sig sig, enum crypto_key_type type)
     return false;
 }
 
+bool crypto_public_key_equal(const struct crypto_public_key *a, const struct crypto_public_key *b)
+{
+    return a->type == b->type && ca_bytes_equal(a->point, b->point) &&
+           ca_bytes_equal(a->modulus, b->modulus) && ca_bytes_equal(a->exponent, b->exponent);
+}
+
 enum crypto_sig crypto_sig_usual(enum crypto_key_type type)
 {
     switch (type) {

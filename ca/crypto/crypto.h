@@ -51,6 +51,7 @@ struct crypto_public_key {
     struct ca_bytes modulus;  /* RSA: big endian, no leading zero */
     struct ca_bytes exponent; /* RSA: big endian, no leading zero */
 };
+bool crypto_public_key_equal(const struct crypto_public_key *a, const struct crypto_public_key *b);
 
 struct crypto;
 CA_MUST_CHECK enum ca_err crypto_open(struct crypto **crypto_out);

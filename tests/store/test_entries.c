@@ -28,25 +28,9 @@ static void close_store(void)
 
 TestSuite(entries, .init = open_store, .fini = close_store, .timeout = 120);
 
-static struct store_batch *begin(void)
-{
-    struct store_batch *batch;
-
-    check_ok(store_begin(store, &batch));
-    return batch;
-}
-
-static struct store_view *view_open(void)
-{
-    struct store_view *view;
-
-    check_ok(store_view_open(store, &view));
-    return view;
-}
-
 static void put(uint64_t n, enum store_state from, enum store_state to)
 {
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
 
     check_ok(test_put_status(batch, n, from, to, n, 9000000 + n));
     check_ok(store_commit(batch));
@@ -55,7 +39,7 @@ static void put(uint64_t n, enum store_state from, enum store_state to)
 /* Revokes ten times `from` to ten times `until` (excluded), intents and all. */
 static void revoke_many(uint64_t from, uint64_t until)
 {
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
 
     for (uint64_t i = from; i < until; i++) {
         check_ok(test_put_intent(batch, 10 * i));
@@ -111,7 +95,7 @@ static void read_entries(struct store_entries *entries)
 static void read_list(uint64_t since)
 {
     struct store_scope scope = test_scope(in_scope);
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     struct store_entries *entries;
 
     if (since == UINT64_MAX)
@@ -129,7 +113,7 @@ static void read_list(uint64_t since)
 
 static uint64_t last_sequence(void)
 {
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     uint64_t sequence;
 
     check_ok(store_view_sequence(view, &sequence));
@@ -140,7 +124,7 @@ static uint64_t last_sequence(void)
 static struct store_scope_info scope_info(void)
 {
     struct store_scope scope = test_scope(in_scope);
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     struct store_scope_info info;
 
     check_ok(store_find_scope(view, &scope, &info));
@@ -192,7 +176,7 @@ Test(entries, a_view_reads_its_own_list_while_others_change_it)
     struct store_entries *entries;
 
     revoke_many(1, 100);
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     check_ok(store_entries_open(view, &scope, &entries));
     revoke_many(100, 200);
     put(10, STORE_STATE_REVOKED, STORE_STATE_VALID);
@@ -257,13 +241,13 @@ Test(entries, a_delta_of_too_many_certificates_is_refused)
     store_close(store);
     check_ok(store_open(test_path, &options, &store));
     for (uint64_t done = 0; done <= STORE_DELTA_ENTRIES_MAX; done += EACH) {
-        struct store_batch *batch = begin();
+        struct store_batch *batch = test_begin(store);
         for (uint64_t i = done; i < done + EACH && i <= STORE_DELTA_ENTRIES_MAX; i++)
             check_ok(
                 test_put_status(batch, 10 * (i + 1), STORE_STATE_NONE, STORE_STATE_REVOKED, 1, 7));
         check_ok(store_commit(batch));
     }
-    view = view_open();
+    view = test_view_open(store);
     check_err(store_entries_open_since(view, &scope, 0, &entries), CA_ERR_TOO_MANY_ITEMS);
     cr_assert_null(entries);
     check_ok(store_entries_open_since(view, &scope, 1, &entries));
@@ -295,17 +279,17 @@ static uint64_t next_number(struct store_batch *batch)
 
 Test(entries, numbers_are_given_out_once)
 {
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
 
     cr_assert_eq(next_number(batch), 1);
     cr_assert_eq(next_number(batch), 2);
     check_ok(store_commit(batch));
-    batch = begin();
+    batch = test_begin(store);
     cr_assert_eq(next_number(batch), 3);
     store_abort(batch);
     store_close(store);
     store = test_open();
-    batch = begin();
+    batch = test_begin(store);
     cr_assert_eq(next_number(batch), 3);
     check_ok(store_commit(batch));
     cr_assert_eq(scope_info().last_number, 3);
@@ -314,7 +298,7 @@ Test(entries, numbers_are_given_out_once)
 
 Test(entries, a_list_has_a_number_that_was_given_out_and_none_below)
 {
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
 
     check_err(put_crl(batch, 1, 0), CA_ERR_NOT_FOUND);
     for (int i = 0; i < 9; i++)
@@ -335,7 +319,7 @@ Test(entries, a_list_has_a_number_that_was_given_out_and_none_below)
 Test(entries, published_lists_are_listed_in_order_from_where_asked)
 {
     struct store_scope scope = test_scope(in_scope), other = scope;
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     struct store_crl crls[7];
     uint64_t after = 0, seen = 0;
     size_t count;
@@ -345,7 +329,7 @@ Test(entries, published_lists_are_listed_in_order_from_where_asked)
         check_ok(put_crl(batch, number, i % 4 == 1 ? 0 : (number - 1) / 4 * 4 + 1));
     }
     check_ok(store_commit(batch));
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     do {
         check_ok(store_find_crls(view, &scope, after, crls, 7, &count));
         for (size_t i = 0; i < count; i++) {
@@ -375,7 +359,7 @@ static int prune(int64_t this_update_s, uint64_t sequence, size_t count_max)
     int calls = 0;
 
     for (; !is_done; calls++) {
-        struct store_batch *batch = begin();
+        struct store_batch *batch = test_begin(store);
         check_ok(
             store_put_pruned(batch, &scope, this_update_s, sequence, &from, count_max, &is_done));
         check_ok(store_commit(batch));
@@ -393,7 +377,7 @@ Test(entries, what_ended_before_a_list_leaves_it_and_stays_known)
     cr_assert_geq(prune(-250, sequence, 7), 4);
     read_list(UINT64_MAX);
     cr_assert(got.count == 25 && got.numbers[24] == 250);
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     for (uint64_t i = 1; i <= 50; i++) {
         struct ca_serial serial = test_serial(10 * i);
         check_ok(store_find_status(view, &scope, &serial, &status));
@@ -425,7 +409,7 @@ Test(entries, a_call_that_prunes_looks_at_no_more_than_it_may)
     bool is_done = true;
 
     revoke_many(1, 200);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     check_ok(store_put_pruned(batch, &scope, -100000, UINT64_MAX, &from, 1, &is_done));
     check_ok(store_commit(batch));
     cr_assert_not(is_done);
@@ -450,21 +434,21 @@ Test(entries, what_was_pruned_changes_without_coming_back)
 
     revoke_many(1, 11);
     prune(-50, last_sequence(), 100);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     struct store_status_change change =
         test_status_change(100, STORE_STATE_REVOKED, STORE_STATE_REVOKED, 1);
     struct store_audit audit = test_status_audit(&change, 8);
     change.status.reason = 4;
     check_ok(store_put_status(batch, &change, &audit));
     check_ok(store_commit(batch));
-    view = view_open();
+    view = test_view_open(store);
     check_ok(store_find_status(view, &scope, &serial, &status));
     cr_assert(status.reason == 4 && status.sequence == 21);
     store_view_close(view);
     cr_assert_eq(scope_info().entry_count, 5);
     test_check_whole(store);
     put(100, STORE_STATE_REVOKED, STORE_STATE_VALID);
-    view = view_open();
+    view = test_view_open(store);
     check_err(store_find_status(view, &scope, &serial, &status), CA_ERR_NOT_FOUND);
     store_view_close(view);
     test_check_whole(store);

@@ -22,37 +22,12 @@ static void close_store(void)
 
 TestSuite(lines, .init = open_store, .fini = close_store, .timeout = 120);
 
-static struct store_batch *begin(void)
-{
-    struct store_batch *batch;
-
-    check_ok(store_begin(store, &batch));
-    return batch;
-}
-
-/* Certificate n in the line of `root`, behind `predecessor`; 0 for both: a new one. */
-static enum ca_err put_next(struct store_batch *batch, uint64_t n, uint64_t root,
-                            uint64_t predecessor, enum store_delivery delivery)
-{
-    uint8_t der[TEST_DER_MAX];
-    struct store_certificate certificate = test_certificate(n, der);
-    struct store_audit audit = test_audit(&certificate.serial, n);
-    struct store_intent intent = test_intent(n);
-
-    certificate.lineage = intent.lineage = root == 0 ? 0 : test_locator(root);
-    certificate.predecessor = intent.predecessor = predecessor == 0 ? 0 : test_locator(predecessor);
-    certificate.delivery = delivery;
-    certificate.fate_reason = 4;
-    check_ok(store_put_intent(batch, &intent));
-    return store_put_certificate(batch, &certificate, &audit);
-}
-
 static void issue_next(uint64_t n, uint64_t root, uint64_t predecessor,
                        enum store_delivery delivery)
 {
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
 
-    check_ok(put_next(batch, n, root, predecessor, delivery));
+    check_ok(test_put_next(batch, n, root, predecessor, delivery));
     check_ok(store_commit(batch));
 }
 
@@ -124,14 +99,14 @@ Test(lines, successors_stand_in_the_order_of_their_issue)
 Test(lines, only_the_head_is_followed_and_a_refusal_leaves_the_batch_as_it_was)
 {
     issue_next(30, 3, 3, STORE_DELIVERED);
-    struct store_batch *batch = begin();
-    check_err(put_next(batch, 40, 3, 3, STORE_DELIVERED), CA_ERR_CERT_NOT_HEAD);
-    check_err(put_next(batch, 41, 3, 4, STORE_DELIVERED), CA_ERR_CERT_NOT_HEAD);
-    check_err(put_next(batch, 42, 4, 3, STORE_DELIVERED), CA_ERR_CERT_NOT_HEAD);
-    check_err(put_next(batch, 43, 30, 30, STORE_DELIVERED), CA_ERR_CERT_NOT_HEAD);
-    check_err(put_next(batch, 44, 99, 99, STORE_DELIVERED), CA_ERR_NOT_FOUND);
-    check_ok(put_next(batch, 45, 3, 30, STORE_DELIVERED));
-    check_err(put_next(batch, 46, 3, 30, STORE_DELIVERED), CA_ERR_CERT_NOT_HEAD);
+    struct store_batch *batch = test_begin(store);
+    check_err(test_put_next(batch, 40, 3, 3, STORE_DELIVERED), CA_ERR_CERT_NOT_HEAD);
+    check_err(test_put_next(batch, 41, 3, 4, STORE_DELIVERED), CA_ERR_CERT_NOT_HEAD);
+    check_err(test_put_next(batch, 42, 4, 3, STORE_DELIVERED), CA_ERR_CERT_NOT_HEAD);
+    check_err(test_put_next(batch, 43, 30, 30, STORE_DELIVERED), CA_ERR_CERT_NOT_HEAD);
+    check_err(test_put_next(batch, 44, 99, 99, STORE_DELIVERED), CA_ERR_NOT_FOUND);
+    check_ok(test_put_next(batch, 45, 3, 30, STORE_DELIVERED));
+    check_err(test_put_next(batch, 46, 3, 30, STORE_DELIVERED), CA_ERR_CERT_NOT_HEAD);
     check_ok(store_commit(batch));
     struct store_info info;
     store_info(store, &info);
@@ -142,11 +117,12 @@ Test(lines, only_the_head_is_followed_and_a_refusal_leaves_the_batch_as_it_was)
 
 Test(lines, a_line_ends_at_its_longest)
 {
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
 
     for (uint64_t n = 1; n < STORE_LINE_MAX; n++)
-        check_ok(put_next(batch, 100 + n, 3, n == 1 ? 3 : 99 + n, STORE_DELIVERED));
-    check_err(put_next(batch, 500, 3, 99 + STORE_LINE_MAX, STORE_DELIVERED), CA_ERR_TOO_MANY_ITEMS);
+        check_ok(test_put_next(batch, 100 + n, 3, n == 1 ? 3 : 99 + n, STORE_DELIVERED));
+    check_err(test_put_next(batch, 500, 3, 99 + STORE_LINE_MAX, STORE_DELIVERED),
+              CA_ERR_TOO_MANY_ITEMS);
     check_ok(store_commit(batch));
     cr_assert_eq(find_line(3).count, STORE_LINE_MAX);
     test_check_whole(store);
@@ -157,7 +133,7 @@ Test(lines, the_intent_must_have_said_the_same)
     uint8_t der[TEST_DER_MAX];
     const struct store_certificate certificate = test_certificate(30, der);
     struct store_audit audit = test_audit(&certificate.serial, 30);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
 
     check_ok(test_put_intent(batch, 30));
     for (int i = 0; i < 4; i++) {
@@ -179,7 +155,7 @@ Test(lines, a_new_certificate_that_waits_has_a_line_of_one)
     issue_next(30, 0, 0, STORE_DELIVERY_WAITING);
     struct store_line line = find_line(30);
     cr_assert(line.count == 1 && line.members[0].delivery == STORE_DELIVERY_WAITING);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     check_ok(deliver(batch, 30, 0, STORE_DELIVERED, 1));
     check_ok(store_commit(batch));
     line = find_line(30);
@@ -193,7 +169,7 @@ Test(lines, an_abandoned_successor_makes_the_one_before_the_head_again)
 {
     issue_next(30, 3, 3, STORE_DELIVERY_WAITING);
     cr_assert_eq(head_of(3), 30);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     check_ok(deliver(batch, 30, 3, STORE_DELIVERY_ABANDONED, 1));
     struct store_line line;
     check_ok(store_batch_find_line(batch, test_locator(3), &line));
@@ -209,7 +185,7 @@ Test(lines, an_abandoned_successor_makes_the_one_before_the_head_again)
 Test(lines, of_a_line_that_was_abandoned_whole_the_first_stays_the_head)
 {
     issue_next(30, 0, 0, STORE_DELIVERY_WAITING);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     check_ok(deliver(batch, 30, 0, STORE_DELIVERY_ABANDONED, 1));
     check_ok(store_commit(batch));
     cr_assert_eq(head_of(30), 30);
@@ -219,7 +195,7 @@ Test(lines, of_a_line_that_was_abandoned_whole_the_first_stays_the_head)
 Test(lines, delivery_is_told_once_and_only_of_who_waits)
 {
     issue_next(30, 3, 3, STORE_DELIVERY_WAITING);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     check_err(deliver(batch, 4, 0, STORE_DELIVERED, 1), CA_ERR_NOT_FOUND);
     check_err(deliver(batch, 4, 3, STORE_DELIVERED, 1), CA_ERR_NOT_FOUND);
     check_err(deliver(batch, 3, 3, STORE_DELIVERED, 1), CA_ERR_STATE);
@@ -238,7 +214,7 @@ Test(lines, a_delivery_is_a_change_that_its_request_finds)
     struct store_view *view;
 
     issue_next(30, 3, 3, STORE_DELIVERY_WAITING);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     check_ok(test_put_status(batch, 30, STORE_STATE_VALID, STORE_STATE_HELD, 2, 7000000));
     check_ok(deliver(batch, 30, 3, STORE_DELIVERED, 1));
     check_ok(store_commit(batch));
@@ -254,8 +230,8 @@ Test(lines, a_delivery_is_a_change_that_its_request_finds)
 Test(lines, an_aborted_batch_leaves_the_line_as_it_was)
 {
     issue_next(30, 3, 3, STORE_DELIVERED);
-    struct store_batch *batch = begin();
-    check_ok(put_next(batch, 31, 3, 30, STORE_DELIVERED));
+    struct store_batch *batch = test_begin(store);
+    check_ok(test_put_next(batch, 31, 3, 30, STORE_DELIVERED));
     store_abort(batch);
     cr_assert(find_line(3).count == 2 && head_of(3) == 30);
     issue_next(32, 3, 30, STORE_DELIVERED);

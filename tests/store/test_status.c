@@ -21,22 +21,6 @@ static void close_store(void)
 
 TestSuite(status, .init = open_store, .fini = close_store, .timeout = 120);
 
-static struct store_batch *begin(void)
-{
-    struct store_batch *batch;
-
-    check_ok(store_begin(store, &batch));
-    return batch;
-}
-
-static struct store_view *view_open(void)
-{
-    struct store_view *view;
-
-    check_ok(store_view_open(store, &view));
-    return view;
-}
-
 static struct store_scope_info scope_info(struct store_view *view, uint64_t n)
 {
     struct store_scope scope = test_scope(n);
@@ -56,7 +40,7 @@ static enum ca_err find_status(struct store_view *view, uint64_t n, struct store
 
 static void put(uint64_t n, enum store_state from, enum store_state to, uint64_t request)
 {
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
 
     check_ok(test_put_status(batch, n, from, to, request, 5000000 + request));
     check_ok(store_commit(batch));
@@ -69,7 +53,7 @@ Test(status, what_is_revoked_is_found_with_all_that_was_said)
     struct store_status status;
 
     test_issue(store, 1, 20, 10);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     struct store_status_change change =
         test_status_change(3, STORE_STATE_VALID, STORE_STATE_REVOKED, 70);
     struct store_audit audit = test_status_audit(&change, 5000070);
@@ -79,7 +63,7 @@ Test(status, what_is_revoked_is_found_with_all_that_was_said)
     check_ok(store_put_status(batch, &change, &audit));
     check_ok(store_commit(batch));
 
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     check_ok(find_status(view, 3, &status));
     cr_assert(status.state == STORE_STATE_REVOKED && status.reason == 4 &&
               status.revoked_s == 1000070 && status.has_invalidity && status.invalidity_s == 999 &&
@@ -104,7 +88,7 @@ Test(status, another_scope_does_not_know_it)
 
     test_issue(store, 1, 20, 10);
     put(3, STORE_STATE_VALID, STORE_STATE_REVOKED, 1);
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     other.shard++;
     check_err(store_find_status(view, &other, &serial, &status), CA_ERR_NOT_FOUND);
     store_view_close(view);
@@ -119,14 +103,14 @@ Test(status, a_hold_is_revoked_or_released_and_totals_follow)
     put(13, STORE_STATE_VALID, STORE_STATE_HELD, 2);
     put(3, STORE_STATE_HELD, STORE_STATE_REVOKED, 3);
     put(13, STORE_STATE_HELD, STORE_STATE_VALID, 4);
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     check_ok(find_status(view, 3, &status));
     cr_assert(status.state == STORE_STATE_REVOKED && status.sequence == 22);
     check_err(find_status(view, 13, &status), CA_ERR_NOT_FOUND);
     cr_assert_eq(scope_info(view, 3).entry_count, 1);
     store_view_close(view);
     put(3, STORE_STATE_REVOKED, STORE_STATE_VALID, 5);
-    view = view_open();
+    view = test_view_open(store);
     cr_assert(scope_info(view, 3).entry_count == 0 && scope_info(view, 3).entries_len == 0);
     store_view_close(view);
     put(3, STORE_STATE_VALID, STORE_STATE_HELD, 6);
@@ -153,7 +137,7 @@ Test(status, a_change_from_what_is_not_so_is_refused_and_changes_nothing)
     test_issue(store, 1, 20, 10);
     put(4, STORE_STATE_VALID, STORE_STATE_REVOKED, 1);
     store_info(store, &before);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         check_err(test_put_status(batch, cases[i].n, cases[i].from, cases[i].to, 2, 6000000),
                   cases[i].want);
@@ -176,7 +160,7 @@ Test(status, a_batch_sees_what_it_has_put_and_an_abort_takes_it_back)
     struct store_status status;
 
     test_issue(store, 1, 20, 10);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     check_err(store_batch_find_status(batch, &scope, &serial, &status), CA_ERR_NOT_FOUND);
     check_ok(test_put_status(batch, 3, STORE_STATE_VALID, STORE_STATE_HELD, 1, 5000000));
     check_ok(store_batch_find_status(batch, &scope, &serial, &status));
@@ -185,11 +169,11 @@ Test(status, a_batch_sees_what_it_has_put_and_an_abort_takes_it_back)
     check_ok(store_batch_find_status(batch, &scope, &serial, &status));
     cr_assert(status.state == STORE_STATE_REVOKED && status.sequence == 21);
     store_abort(batch);
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     check_err(find_status(view, 3, &status), CA_ERR_NOT_FOUND);
     cr_assert_eq(scope_info(view, 3).entry_count, 0);
     store_view_close(view);
-    batch = begin();
+    batch = test_begin(store);
     check_err(store_batch_find_status(batch, &scope, &serial, &status), CA_ERR_NOT_FOUND);
     store_abort(batch);
     test_check_whole(store);
@@ -198,16 +182,16 @@ Test(status, a_batch_sees_what_it_has_put_and_an_abort_takes_it_back)
 Test(status, an_intent_can_be_revoked_before_its_certificate_comes)
 {
     struct store_status status;
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
 
     check_ok(test_put_intent(batch, 3));
     check_ok(test_put_status(batch, 3, STORE_STATE_NONE, STORE_STATE_REVOKED, 1, 5000000));
     check_ok(store_commit(batch));
     test_check_whole(store);
-    batch = begin();
+    batch = test_begin(store);
     check_ok(test_put_certificate(batch, 3));
     check_ok(store_commit(batch));
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     check_ok(find_status(view, 3, &status));
     cr_assert_eq(status.state, STORE_STATE_REVOKED);
     test_check_found(view, 3);
@@ -242,7 +226,7 @@ static void check_requests(void)
     struct store_digest of_certificate = test_digest('r', 3), absent = test_digest('q', 999);
     struct store_digest none = { { 0 } }, body;
     struct store_change change;
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
 
     for (uint64_t n = 1; n < 500; n++) {
         check_request(view, n, n, STORE_STATE_HELD);
@@ -262,7 +246,7 @@ Test(status, requests_are_found_again_in_memory_in_runs_and_after_their_loss)
 
     test_issue(store, 1, 500, 20);
     for (uint64_t n = 1; n < 500; n++) {
-        struct store_batch *batch = begin();
+        struct store_batch *batch = test_begin(store);
         check_ok(test_put_status(batch, n, STORE_STATE_VALID, STORE_STATE_HELD, n, 5000000));
         check_ok(
             test_put_status(batch, n, STORE_STATE_HELD, STORE_STATE_REVOKED, n + 1000, 5000000));
@@ -287,14 +271,14 @@ Test(status, a_request_that_a_certificate_has_too_finds_each_on_its_own_way)
     struct store_change change;
 
     test_issue(store, 1, 20, 10);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     struct store_status_change put_change =
         test_status_change(4, STORE_STATE_VALID, STORE_STATE_REVOKED, 1);
     put_change.request = request;
     struct store_audit audit = test_status_audit(&put_change, 5000000);
     check_ok(store_put_status(batch, &put_change, &audit));
     check_ok(store_commit(batch));
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     check_ok(store_find_request(view, &request, &certificate));
     cr_assert(test_is_certificate(&certificate, 3));
     check_ok(store_find_request_change(view, &request, &change, &body));
@@ -308,14 +292,14 @@ Test(status, a_change_without_a_request_adds_no_row)
     struct store_change change;
 
     test_issue(store, 1, 20, 10);
-    struct store_batch *batch = begin();
+    struct store_batch *batch = test_begin(store);
     struct store_status_change put_change =
         test_status_change(3, STORE_STATE_VALID, STORE_STATE_REVOKED, 1);
     put_change.request = put_change.body = none;
     struct store_audit audit = test_status_audit(&put_change, 5000000);
     check_ok(store_put_status(batch, &put_change, &audit));
     check_ok(store_commit(batch));
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     check_err(store_find_request_change(view, &none, &change, &body), CA_ERR_NOT_FOUND);
     store_view_close(view);
 }
@@ -328,7 +312,7 @@ Test(status, of_a_request_that_made_two_changes_the_first_is_told)
     test_issue(store, 1, 20, 10);
     put(3, STORE_STATE_VALID, STORE_STATE_HELD, 1);
     put(4, STORE_STATE_VALID, STORE_STATE_REVOKED, 1);
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     check_ok(store_find_request_change(view, &request, &change, &body));
     cr_assert_eq(change.sequence, 20);
     store_view_close(view);
@@ -340,7 +324,7 @@ Test(status, a_view_does_not_find_a_request_of_a_later_commit)
     struct store_change change;
 
     test_issue(store, 1, 20, 10);
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     put(3, STORE_STATE_VALID, STORE_STATE_HELD, 1);
     check_err(store_find_request_change(view, &request, &change, &body), CA_ERR_NOT_FOUND);
     check_ok(store_view_renew(view));
@@ -357,7 +341,7 @@ Test(status, changes_tell_states_and_reasons)
     put(3, STORE_STATE_VALID, STORE_STATE_HELD, 1);
     put(3, STORE_STATE_HELD, STORE_STATE_REVOKED, 2);
     put(3, STORE_STATE_REVOKED, STORE_STATE_VALID, 3);
-    struct store_view *view = view_open();
+    struct store_view *view = test_view_open(store);
     check_ok(store_find_changes(view, 19, changes, 8, &count));
     cr_assert_eq(count, 3);
     cr_assert(changes[0].old_state == STORE_STATE_VALID &&

@@ -70,22 +70,6 @@ static void note_change(uint64_t n, bool is_status)
     next.is_status[next.change_count] = is_status;
 }
 
-static enum ca_err put_certificate(struct store_batch *batch, uint64_t n, uint64_t root,
-                                   uint64_t predecessor, enum store_delivery delivery)
-{
-    uint8_t der[TEST_DER_MAX];
-    struct store_certificate certificate = test_certificate(n, der);
-    struct store_audit audit = test_audit(&certificate.serial, n);
-    struct store_intent intent = test_intent(n);
-
-    certificate.lineage = intent.lineage = root == 0 ? 0 : test_locator(root);
-    certificate.predecessor = intent.predecessor = predecessor == 0 ? 0 : test_locator(predecessor);
-    certificate.delivery = delivery;
-    certificate.fate_reason = 4;
-    check_ok(store_put_intent(batch, &intent));
-    return store_put_certificate(batch, &certificate, &audit);
-}
-
 static void step_issue(struct store_batch *batch)
 {
     uint64_t n = next.next, root = 0, predecessor = 0;
@@ -103,7 +87,7 @@ static void step_issue(struct store_batch *batch)
         else if (next.line_counts[root] > 0 && head_of(&next, root) != predecessor)
             want = CA_ERR_CERT_NOT_HEAD;
     }
-    check_err(put_certificate(batch, n, root, predecessor, delivery), want);
+    check_err(test_put_next(batch, n, root, predecessor, delivery), want);
     if (want != CA_OK)
         return;
     next.ones[n].is_issued = true;

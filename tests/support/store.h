@@ -276,6 +276,39 @@ static inline void test_check_whole(struct store *store)
     store_view_close(view);
 }
 
+static inline struct store_batch *test_begin(struct store *store)
+{
+    struct store_batch *batch;
+
+    check_ok(store_begin(store, &batch));
+    return batch;
+}
+
+static inline struct store_view *test_view_open(struct store *store)
+{
+    struct store_view *view;
+
+    check_ok(store_view_open(store, &view));
+    return view;
+}
+
+/* Certificate n in the line of `root`, behind `predecessor`; 0 for both: a new one. */
+static inline enum ca_err test_put_next(struct store_batch *batch, uint64_t n, uint64_t root,
+                                        uint64_t predecessor, enum store_delivery delivery)
+{
+    uint8_t der[TEST_DER_MAX];
+    struct store_certificate certificate = test_certificate(n, der);
+    struct store_audit audit = test_audit(&certificate.serial, n);
+    struct store_intent intent = test_intent(n);
+
+    certificate.lineage = intent.lineage = root == 0 ? 0 : test_locator(root);
+    certificate.predecessor = intent.predecessor = predecessor == 0 ? 0 : test_locator(predecessor);
+    certificate.delivery = delivery;
+    certificate.fate_reason = 4;
+    check_ok(store_put_intent(batch, &intent));
+    return store_put_certificate(batch, &certificate, &audit);
+}
+
 /* ---- a directory per test, removed after it */
 
 static char test_dir[64];
