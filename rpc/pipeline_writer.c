@@ -135,6 +135,9 @@ static void write_once(struct rpc_pipeline *pipeline)
     hand_to_answer(pipeline, &content.recorded);
     hand_to_sign(pipeline, &content.prepared);
     pthread_cond_broadcast(&pipeline->work);
+    pthread_mutex_unlock(&pipeline->lock);
+    store_smooth(pipeline->engine.store); /* while workers sign */
+    pthread_mutex_lock(&pipeline->lock);
 }
 
 /* ---- when */

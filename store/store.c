@@ -389,7 +389,7 @@ enum ca_err store_open(const char *path, const struct store_options *options,
     if (options != NULL)
         store->options = *options;
     options_fill(&store->options);
-    store->lock_fd = -1;
+    store->lock_fd = store->ahead_fd = -1;
     pthread_mutex_init(&store->info_lock, NULL);
     if ((err = open_place(store, path)) != CA_OK)
         goto out;
@@ -401,8 +401,10 @@ enum ca_err store_open(const char *path, const struct store_options *options,
         goto out;
     if ((err = open_runs(store, path)) != CA_OK)
         goto out;
-    if (!store->options.is_read_only)
+    if (!store->options.is_read_only) {
+        store_space_open(store, path);
         store_space_check(store);
+    }
     *store_out = store;
     store = NULL;
 out:
@@ -416,6 +418,7 @@ void store_close(struct store *store)
         return;
     store_abort(&store->batch);
     store_runs_close(store->runs);
+    store_space_close(store);
     if (store->env != NULL)
         mdb_env_close(store->env);
     if (store->lock_fd >= 0)

@@ -85,6 +85,11 @@ void store_info(struct store *store, struct store_info *info_out);
 void store_check_readers(struct store *store);
 /* Blocks until the index has nothing left to write or merge: for tools, tests and measurements. */
 void store_rest(struct store *store);
+/*
+ * Between batches, by their thread, when it has time: a commit flushes a third faster into blocks
+ * that were written before. While commits are small it writes some ahead; it is never needed.
+ */
+void store_smooth(struct store *store);
 
 /* ---- records. Everything borrowed; a put copies. */
 

@@ -45,6 +45,9 @@ struct store {
     struct store_batch batch;
     uint64_t high_locator; /* no serial above was ever used */
     uint64_t allocated;    /* length of the data file that has space on disk */
+    uint64_t written;      /* length of it that holds written blocks */
+    uint64_t used;         /* when that was looked at last */
+    int ahead_fd;          /* the data file, past the page cache; -1: nothing is written ahead */
     uint32_t full_count;   /* batches begun since it was full */
 
     pthread_mutex_t info_lock; /* guards what follows */
@@ -69,6 +72,9 @@ static inline struct ca_bytes store_bytes(MDB_val value)
 
 /* space.c: gets the data file space on disk before it is needed; sets is_full. */
 void store_space_check(struct store *store);
+/* Readies the data file for store_smooth(). */
+void store_space_open(struct store *store, const char *path);
+void store_space_close(struct store *store);
 uint64_t store_space_used(const struct store *store);
 
 /* datafile.c: is this a whole data file of ours? Before LMDB maps it, which would trust it. */
