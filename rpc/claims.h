@@ -5,7 +5,7 @@
  * What is stored is found in the store; what is between its intent and its certificate is
  * found here, so that the same request asked twice at once is done once. A claim goes from
  * PENDING to RECORDED (and is forgotten some commits later) or to ORPHAN: an intent whose
- * result is not known, kept until the same request is asked again. The writer thread
+ * result is not known, kept until the same request is asked again. The writer
  * changes claims; any thread may look.
  */
 #pragma once

@@ -15,6 +15,7 @@ enum {
     BATCH_ITEMS_DEFAULT = 64,
     TURN_ITEMS = 8, /* taken from one caller before it is the next one's turn: a vector's lanes */
     WORKERS_MAX = 64,
+    COMMITTING = 1,     /* thread more than compute: while one waits for the disk */
     REMOTE_THREADS = 2, /* one waits for the token while the other verifies */
     BATCH_ARENA_BLOCK = 64 * 1024,
     BATCH_ARENA_MAX = 32 * 1024 * 1024,
@@ -132,8 +133,8 @@ enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline, struct rpc_caller 
         call->caller = caller;
         caller->calls++;
         pipeline->calls++;
-        if (pipeline->workers_idle > 0)
-            pthread_cond_signal(&pipeline->work);
+        rpc_returns_add(&pipeline->returns, call->item_count);
+        rpc_pipeline_wake(pipeline);
     }
     pthread_mutex_unlock(&pipeline->lock);
     return err;
@@ -302,18 +303,18 @@ static size_t share(const struct rpc_pipeline *pipeline)
     return count < pipeline->limits.batch_items_max ? count : pipeline->limits.batch_items_max;
 }
 
-/* The lock is not held. */
-static void hand_to_writer(struct rpc_pipeline *pipeline, struct rpc_queue *queue,
+/* The lock is not held. A worker looks itself whether the commit is due, when its hands are free.
+ */
+static void hand_to_commit(struct rpc_pipeline *pipeline, struct rpc_queue *queue,
                            struct rpc_group *group)
 {
     pthread_mutex_lock(&pipeline->lock);
     while (group != NULL) {
         struct rpc_group *next = group->next;
-        pipeline->pending_items += group->count;
+        rpc_commit_ask(pipeline, group->count);
         rpc_queue_push(queue, group);
         group = next;
     }
-    rpc_writer_notify(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
@@ -342,7 +343,7 @@ void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
         }
     }
     if (open != NULL)
-        hand_to_writer(pipeline, &pipeline->signed_, open);
+        hand_to_commit(pipeline, &pipeline->signed_, open);
 }
 
 static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
@@ -365,7 +366,7 @@ static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
         admitted = group;
     }
     if (admitted != NULL)
-        hand_to_writer(pipeline, &pipeline->prepared, admitted);
+        hand_to_commit(pipeline, &pipeline->prepared, admitted);
     batch_release(pipeline, batch);
 }
 
@@ -398,6 +399,7 @@ static void take_calls(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
     struct rpc_call *call;
 
     gather(pipeline, batch, share(pipeline), &call);
+    rpc_pipeline_wake(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
     if (call != NULL) {
         read_call(pipeline, worker, call);
@@ -432,34 +434,149 @@ static struct rpc_group *take_reserved(struct rpc_pipeline *pipeline)
     return first;
 }
 
-/* Takes one piece of work, what is nearest to its answer first, and does it. The lock is held. */
-static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
+/* One more would only take turns with those who compute. */
+static bool has_place(const struct rpc_pipeline *pipeline)
+{
+    return pipeline->in_hand < pipeline->limits.worker_count;
+}
+
+bool rpc_pipeline_has_backlog(const struct rpc_pipeline *pipeline)
+{
+    return pipeline->reserved.first != NULL || pipeline->ring_first != NULL ||
+           pipeline->acts.first != NULL;
+}
+
+static bool is_past(uint64_t until_ns)
+{
+    return until_ns == 0 || (until_ns != RPC_NEVER && rpc_now_ns() >= until_ns);
+}
+
+/*
+ * When is the next batch to be prepared? A vector's worth at once. For less, one worker who
+ * prepares comes back rather than another being woken, and callers who were just answered are
+ * waited for: lanes cost the same full or empty.
+ */
+static uint64_t batch_due(const struct rpc_pipeline *pipeline)
+{
+    if (pipeline->ring_first == NULL)
+        return RPC_NEVER;
+    if (pipeline->waiting_items >= TURN_ITEMS)
+        return 0;
+    return pipeline->preparing > 0 ? RPC_NEVER : rpc_returns_until(pipeline, 0);
+}
+
+static bool has_work(const struct rpc_pipeline *pipeline)
+{
+    if (pipeline->done.first != NULL || pipeline->acts_done.first != NULL)
+        return true;
+    if (has_place(pipeline) && (pipeline->reserved.first != NULL || pipeline->acts.first != NULL ||
+                                is_past(batch_due(pipeline))))
+        return true;
+    return is_past(rpc_commit_due(pipeline));
+}
+
+/* When there will be work, if nothing else happens before. */
+static uint64_t next_due(const struct rpc_pipeline *pipeline)
+{
+    uint64_t commit_ns = rpc_commit_due(pipeline);
+    uint64_t batch_ns = has_place(pipeline) ? batch_due(pipeline) : RPC_NEVER;
+
+    return commit_ns < batch_ns ? commit_ns : batch_ns;
+}
+
+/* Somebody must look when that is: those who compute will, soon enough while a place is left. */
+static bool needs_watcher(const struct rpc_pipeline *pipeline)
+{
+    return (pipeline->in_hand == 0 || !has_place(pipeline)) &&
+           next_due(pipeline) < pipeline->watched_ns;
+}
+
+void rpc_pipeline_wake(struct rpc_pipeline *pipeline)
+{
+    if (pipeline->workers_idle > 0 && (has_work(pipeline) || needs_watcher(pipeline)))
+        pthread_cond_signal(&pipeline->work);
+}
+
+/* Answers groups that only need that: not so few that another thread is woken for a handful. */
+static bool answer_some(struct rpc_pipeline *pipeline)
+{
+    struct rpc_queue some = { 0 };
+    struct rpc_group *group;
+    size_t count = 0;
+
+    while (count < TURN_ITEMS && (group = rpc_queue_pop(&pipeline->done)) != NULL) {
+        count += group->count;
+        rpc_queue_push(&some, group);
+    }
+    if (some.first == NULL)
+        return false;
+    rpc_pipeline_wake(pipeline);
+    pthread_mutex_unlock(&pipeline->lock);
+    while ((group = rpc_queue_pop(&some)) != NULL)
+        group_end(pipeline, group);
+    pthread_mutex_lock(&pipeline->lock);
+    return true;
+}
+
+/* Signs or prepares: false, if there is neither. The lock is held, but not meanwhile. */
+static bool compute_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
 {
     struct rpc_batch *batch;
-    struct rpc_group *group;
+    struct rpc_group *groups;
 
-    if ((group = rpc_queue_pop(&pipeline->done)) != NULL) {
+    if ((groups = take_reserved(pipeline)) != NULL) {
+        pipeline->in_hand++;
+        rpc_pipeline_wake(pipeline);
         pthread_mutex_unlock(&pipeline->lock);
-        group_end(pipeline, group);
+        rpc_pipeline_sign(pipeline, worker, groups);
         pthread_mutex_lock(&pipeline->lock);
-        return true;
-    }
-    if (rpc_acts_work(pipeline, worker))
-        return true;
-    if ((group = take_reserved(pipeline)) != NULL) {
+    } else if (is_past(batch_due(pipeline)) && (batch = batch_take(pipeline)) != NULL) {
         pipeline->in_hand++;
-        pthread_mutex_unlock(&pipeline->lock);
-        rpc_pipeline_sign(pipeline, worker, group);
-    } else if (pipeline->ring_first != NULL && (batch = batch_take(pipeline)) != NULL) {
-        pipeline->in_hand++;
+        pipeline->preparing++;
         take_calls(pipeline, worker, batch);
+        pthread_mutex_lock(&pipeline->lock);
+        pipeline->preparing--;
     } else {
         return false;
     }
-    pthread_mutex_lock(&pipeline->lock);
     pipeline->in_hand--;
-    rpc_writer_notify(pipeline);
     return true;
+}
+
+/*
+ * Takes one piece of work, what is nearest to its answer first, and does it. Whoever takes some
+ * wakes another for what is left: so nobody is woken for work that another has taken. The lock is
+ * held, but not meanwhile.
+ */
+static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
+{
+    if (answer_some(pipeline) || rpc_acts_answer(pipeline, worker))
+        return true;
+    if (is_past(rpc_commit_due(pipeline))) {
+        rpc_commit_run(pipeline);
+        return true;
+    }
+    if (has_place(pipeline) &&
+        (rpc_acts_prepare(pipeline, worker) || compute_once(pipeline, worker)))
+        return true;
+    return rpc_commit_smooth(pipeline);
+}
+
+/* Until there is work; one of the idle looks again when something that waits is due. */
+static void rest(struct rpc_pipeline *pipeline)
+{
+    uint64_t until_ns = next_due(pipeline);
+
+    pipeline->workers_idle++;
+    if (until_ns < pipeline->watched_ns) {
+        struct timespec until = { (time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000) };
+        pipeline->watched_ns = until_ns;
+        pthread_cond_timedwait(&pipeline->work, &pipeline->lock, &until);
+        pipeline->watched_ns = RPC_NEVER;
+    } else {
+        pthread_cond_wait(&pipeline->work, &pipeline->lock);
+    }
+    pipeline->workers_idle--;
 }
 
 static void *worker_run(void *arg)
@@ -475,9 +592,7 @@ static void *worker_run(void *arg)
             continue;
         if (pipeline->is_stopping)
             break;
-        pipeline->workers_idle++;
-        pthread_cond_wait(&pipeline->work, &pipeline->lock);
-        pipeline->workers_idle--;
+        rest(pipeline);
     }
     pthread_mutex_unlock(&pipeline->lock);
     return NULL;
@@ -505,19 +620,20 @@ static void limits_set(struct rpc_limits *limits)
 /* Those of the remote threads do nothing but sign. */
 static enum ca_err workers_make(struct rpc_pipeline *pipeline)
 {
-    size_t count = pipeline->limits.worker_count + REMOTE_THREADS * pipeline->remote_count;
+    size_t shared = pipeline->limits.worker_count + COMMITTING;
+    size_t count = shared + REMOTE_THREADS * pipeline->remote_count;
     enum ca_err err = CA_OK;
 
     pipeline->workers = calloc(count, sizeof(*pipeline->workers));
-    pipeline->threads = calloc(count + 1, sizeof(*pipeline->threads));
+    pipeline->threads = calloc(count, sizeof(*pipeline->threads));
     if (pipeline->workers == NULL || pipeline->threads == NULL)
         return CA_ERR_NOMEM;
     pipeline->worker_count = count;
     for (size_t i = 0; i < count && err == CA_OK; i++) {
         struct rpc_worker *worker = &pipeline->workers[i];
         worker->engine = &pipeline->engine;
-        err = i < pipeline->limits.worker_count ? rpc_worker_init(worker, &pipeline->engine)
-                                                : crypto_open(&worker->crypto);
+        err =
+            i < shared ? rpc_worker_init(worker, &pipeline->engine) : crypto_open(&worker->crypto);
     }
     return err;
 }
@@ -541,12 +657,9 @@ static enum ca_err thread_start(struct rpc_pipeline *pipeline, struct rpc_worker
 
 static enum ca_err threads_start(struct rpc_pipeline *pipeline)
 {
-    size_t shared = pipeline->limits.worker_count;
+    size_t shared = pipeline->limits.worker_count + COMMITTING;
     enum ca_err err = CA_OK;
 
-    if (pthread_create(&pipeline->threads[0], NULL, rpc_writer_run, pipeline) != 0)
-        return CA_ERR_NOMEM;
-    pipeline->thread_count++;
     for (size_t i = 0; i < pipeline->worker_count && err == CA_OK; i++) {
         struct rpc_remote *remote =
             i < shared ? NULL : &pipeline->remotes[(i - shared) / REMOTE_THREADS];
@@ -573,6 +686,16 @@ static enum ca_err keeper_start(struct rpc_pipeline *pipeline)
     return rpc_crl_keeper_open(&host, &pipeline->engine.crl_keeper);
 }
 
+static void work_init(pthread_cond_t *work)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(work, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *store,
                               const struct rpc_outlet *outlet, struct rpc_pipeline **pipeline_out)
 {
@@ -582,8 +705,8 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
     if (pipeline == NULL)
         return CA_ERR_NOMEM;
     pthread_mutex_init(&pipeline->lock, NULL);
-    pthread_cond_init(&pipeline->work, NULL);
-    rpc_writer_init(pipeline);
+    work_init(&pipeline->work);
+    pipeline->watched_ns = RPC_NEVER;
     pthread_cond_init(&pipeline->idle, NULL);
     pthread_cond_init(&pipeline->written, NULL);
     pipeline->outlet = *outlet;
@@ -633,7 +756,6 @@ void rpc_pipeline_close(struct rpc_pipeline *pipeline)
     while (pipeline->writes > 0)
         pthread_cond_wait(&pipeline->idle, &pipeline->lock);
     pthread_cond_broadcast(&pipeline->work);
-    pthread_cond_broadcast(&pipeline->write);
     for (size_t i = 0; i < pipeline->remote_count; i++)
         pthread_cond_broadcast(&pipeline->remotes[i].work);
     pthread_mutex_unlock(&pipeline->lock);
@@ -656,7 +778,6 @@ void rpc_pipeline_close(struct rpc_pipeline *pipeline)
     free(pipeline->threads);
     pthread_cond_destroy(&pipeline->written);
     pthread_cond_destroy(&pipeline->idle);
-    pthread_cond_destroy(&pipeline->write);
     pthread_cond_destroy(&pipeline->work);
     pthread_mutex_destroy(&pipeline->lock);
     free(pipeline);

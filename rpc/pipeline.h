@@ -4,9 +4,9 @@
  *
  *   offer → gather → prepare (worker) → reserve (writer) → sign (worker) → record (writer) → answer
  *
- * Batches form by themselves: while one commit flushes, what arrives waits and goes together. The
- * writer lets what workers have in hand catch up, for about what a commit takes; with nothing in
- * hand it never waits.
+ * Batches form by themselves: while one commit flushes, what arrives waits and goes together. Any
+ * worker commits, one at a time: then it is the writer. A small commit waits for what workers have
+ * in hand and for callers who usually come back at once, for about what a commit takes.
  * Commit k carries the certificates of one round of batches and the intents of the next.
  * Groups of a CA whose keys are in another device are signed by threads of that CA's own.
  * Knows nothing of transports: answers leave through a function given at open.

@@ -64,30 +64,39 @@ static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker, st
     }
     pthread_mutex_lock(&pipeline->lock);
     push(&pipeline->acts_prepared, call);
-    pipeline->pending_items += call->weight;
+    rpc_commit_ask(pipeline, call->weight);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-bool rpc_acts_work(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
+bool rpc_acts_answer(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
 {
-    struct rpc_call *done = pop(&pipeline->acts_done);
-    struct rpc_call *call = done != NULL ? done : pop(&pipeline->acts);
+    struct rpc_call *call = pop(&pipeline->acts_done);
 
     if (call == NULL)
         return false;
-    pipeline->in_hand += done == NULL;
+    rpc_pipeline_wake(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
-    if (done != NULL)
-        answer(pipeline, worker, call);
-    else
-        prepare(pipeline, worker, call);
+    answer(pipeline, worker, call);
     pthread_mutex_lock(&pipeline->lock);
-    pipeline->in_hand -= done == NULL;
-    rpc_writer_notify(pipeline);
     return true;
 }
 
-/* ---- the writer */
+bool rpc_acts_prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
+{
+    struct rpc_call *call = pop(&pipeline->acts);
+
+    if (call == NULL)
+        return false;
+    pipeline->in_hand++;
+    rpc_pipeline_wake(pipeline);
+    pthread_mutex_unlock(&pipeline->lock);
+    prepare(pipeline, worker, call);
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->in_hand--;
+    return true;
+}
+
+/* ---- who commits */
 
 enum ca_err rpc_acts_put(struct rpc_pipeline *pipeline, const struct rpc_call_queue *acts,
                          struct store_batch *batch)

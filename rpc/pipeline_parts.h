@@ -5,13 +5,15 @@
  *   pipeline.c         calls, batches, the workers; opening and closing
  *   pipeline_acts.c    calls that revoke and the like
  *   pipeline_remote.c  CAs whose keys are in another device
- *   pipeline_writer.c  the one thread that commits
+ *   pipeline_commit.c  one at a time commits for all
  */
 #pragma once
 
 #include <pthread.h>
 
 #include "rpc/pipeline.h"
+
+#define RPC_NEVER UINT64_MAX
 
 struct rpc_queue {
     struct rpc_group *first, *last;
@@ -52,6 +54,14 @@ struct rpc_write {
     bool is_ended;
 };
 
+/* Do callers come back as soon as they are answered? Judged from one commit with answers to the
+ * next, in items. */
+struct rpc_returns {
+    uint64_t since_ns; /* monotonic */
+    size_t answered, returned;
+    size_t percent; /* who did, smoothed */
+};
+
 struct rpc_pipeline {
     struct rpc_engine engine;
     struct rpc_outlet outlet;
@@ -59,12 +69,11 @@ struct rpc_pipeline {
     struct rpc_worker *workers; /* and behind them those of the remote threads */
     size_t worker_count;        /* with those */
     pthread_t *threads;
-    size_t thread_count; /* started: the writer, then the workers */
-    struct store_view *writer_view;
+    size_t thread_count;            /* started */
+    struct store_view *writer_view; /* of who commits */
 
     pthread_mutex_t lock;   /* guards everything below, and callers */
-    pthread_cond_t work;    /* for workers */
-    pthread_cond_t write;   /* for the writer */
+    pthread_cond_t work;    /* for workers; monotonic clock */
     pthread_cond_t idle;    /* for drain and close */
     pthread_cond_t written; /* for writes */
     struct rpc_caller *ring_first, *ring_last;
@@ -77,7 +86,13 @@ struct rpc_pipeline {
     size_t writes;        /* begun and not yet ended */
     size_t in_hand;       /* batches, groups and acts that workers prepare or sign */
     size_t pending_items; /* in prepared, signed_ and acts_prepared */
-    bool is_gathering;    /* the writer waits for what is in hand */
+    uint64_t asked_ns;    /* since when something waits for a commit; 0: nothing does */
+    uint64_t commit_ns;   /* what one takes, smoothed */
+    bool is_committing;   /* one worker is: what it does with the store is its alone */
+    bool is_rough;        /* there was a commit since store_smooth() */
+    uint64_t watched_ns;  /* an idle worker looks then whether something is due */
+    struct rpc_returns returns;
+    size_t preparing; /* batches, of those in hand */
     struct rpc_remote remotes[RPC_CA_MAX];
     size_t remote_count;
     struct rpc_batch *spare;
@@ -97,8 +112,13 @@ struct rpc_start {
 void rpc_queue_push(struct rpc_queue *queue, struct rpc_group *group);
 struct rpc_group *rpc_queue_pop(struct rpc_queue *queue);
 
+/* Do workers have more to do than what they do now? */
+bool rpc_pipeline_has_backlog(const struct rpc_pipeline *pipeline);
+/* Wakes a worker, if one is idle and there is something for it. */
+void rpc_pipeline_wake(struct rpc_pipeline *pipeline);
+
 bool rpc_group_is_open(const struct rpc_group *group);
-/* Signs a list of groups of one CA, and hands on to the writer. */
+/* Signs a list of groups of one CA; they go into the next commit. The lock is not held. */
 void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
                        struct rpc_group *groups);
 
@@ -110,8 +130,9 @@ void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, e
 /* BUSY, or it is waiting for a worker. The lock is held. */
 CA_MUST_CHECK enum ca_err rpc_acts_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
                                         struct rpc_call *call);
-/* Does one piece of a worker's work; false: there is none. The lock is held, but not meanwhile. */
-bool rpc_acts_work(struct rpc_pipeline *pipeline, struct rpc_worker *worker);
+/* One piece of a worker's work; false: there is none. The lock is held, but not meanwhile. */
+bool rpc_acts_answer(struct rpc_pipeline *pipeline, struct rpc_worker *worker);
+bool rpc_acts_prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker);
 /* In the writer's transaction; then, once it is known what became of that. The lock is not held. */
 CA_MUST_CHECK enum ca_err rpc_acts_put(struct rpc_pipeline *pipeline,
                                        const struct rpc_call_queue *acts,
@@ -132,10 +153,16 @@ bool rpc_remote_admit(struct rpc_pipeline *pipeline, struct rpc_group *group);
 void rpc_remote_leave(struct rpc_pipeline *pipeline, const struct rpc_group *group);
 void *rpc_remote_run(void *start);
 
-/* ---- pipeline_writer.c */
+/* ---- pipeline_commit.c; the lock is held, and while something is written let go of */
 
-void rpc_writer_init(struct rpc_pipeline *pipeline);
-/* What the writer waits for has changed: wakes it if it has cause. The lock is held. */
-void rpc_writer_notify(struct rpc_pipeline *pipeline);
-
-void *rpc_writer_run(void *pipeline);
+uint64_t rpc_now_ns(void);                                       /* monotonic */
+void rpc_returns_add(struct rpc_returns *returns, size_t items); /* they were just offered */
+/* Until when should so many items wait for more from callers who were just answered? 0: no more. */
+uint64_t rpc_returns_until(const struct rpc_pipeline *pipeline, size_t items);
+/* Something with so many items was put into one of the queues for the next commit. */
+void rpc_commit_ask(struct rpc_pipeline *pipeline, size_t items);
+/* When is the next commit due, as things stand? 0: now; RPC_NEVER: nothing waits, or one runs. */
+uint64_t rpc_commit_due(const struct rpc_pipeline *pipeline);
+void rpc_commit_run(struct rpc_pipeline *pipeline);
+/* Makes later commits cheaper, when there is nothing else to do; false: it would not. */
+bool rpc_commit_smooth(struct rpc_pipeline *pipeline);

@@ -71,6 +71,7 @@ void *rpc_remote_run(void *arg)
             pthread_mutex_unlock(&pipeline->lock);
             rpc_pipeline_sign(pipeline, worker, group);
             pthread_mutex_lock(&pipeline->lock);
+            rpc_pipeline_wake(pipeline);
         } else if (pipeline->is_stopping) {
             break;
         } else {

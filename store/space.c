@@ -11,7 +11,7 @@
 enum {
     RETRY_BATCHES = 16, /* asking a full disk again costs a little */
     AHEAD_LEN = 256 * 1024,
-    AHEAD_LEFT = 64 * 1024, /* so little written ahead: more is due */
+    AHEAD_LEFT = 64 * 1024,   /* so little written ahead: more is due */
     SMALL_GROWTH = 32 * 1024, /* of one commit; larger ones gain less than writing twice costs */
 };
 

@@ -93,6 +93,7 @@ static void step_batch(uint64_t *high)
         return;
     }
     check_ok(store_commit(batch));
+    store_smooth(store);
     model = next;
 }
 

@@ -392,6 +392,7 @@ static void record_batches(uint64_t seed)
         record_end();
         from = until;
         until += size;
+        store_smooth(store);
     }
     store_close(store);
     record.is_on = false;

@@ -4,8 +4,54 @@
 #include "rpc/log.h"
 #include "rpc/pipeline_parts.h"
 
-enum { ITEMS_ENOUGH = 64 }; /* in a commit: more would not make each cheaper */
-static const uint64_t WAIT_NS_MAX = 200000, BACKLOG_WAIT_NS_MAX = 1000000;
+enum {
+    ITEMS_ENOUGH = 64, /* in a commit: more would not make each cheaper */
+    ITEMS_FEW = 8,     /* fewer are worth waiting for others */
+    RETURNS_PERCENT_MIN = 50,
+};
+static const uint64_t PATIENCE_NS_MAX = 1000000;
+
+uint64_t rpc_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* ---- callers who come back */
+
+/* So many items were recorded and are about to be answered: a new round, and what became of the
+ * last one? */
+static void returns_begin(struct rpc_returns *returns, size_t items)
+{
+    if (items == 0)
+        return;
+    if (returns->answered > 0)
+        returns->percent = (3 * returns->percent + 100 * returns->returned / returns->answered) / 4;
+    returns->answered = items;
+    returns->returned = 0;
+    returns->since_ns = rpc_now_ns();
+}
+
+void rpc_returns_add(struct rpc_returns *returns, size_t items)
+{
+    size_t missing = returns->answered - returns->returned;
+
+    returns->returned += items < missing ? items : missing;
+}
+
+uint64_t rpc_returns_until(const struct rpc_pipeline *pipeline, size_t items)
+{
+    const struct rpc_returns *returns = &pipeline->returns;
+
+    if (returns->answered - returns->returned <= items || items >= ITEMS_FEW ||
+        returns->percent < RETURNS_PERCENT_MIN)
+        return 0;
+    return returns->since_ns + pipeline->commit_ns;
+}
+
+/* ---- one commit */
 
 /* What goes into one commit. */
 struct content {
@@ -91,9 +137,13 @@ static void writes_end(struct rpc_pipeline *pipeline, struct rpc_write *writes, 
 static void hand_to_answer(struct rpc_pipeline *pipeline, struct rpc_queue *from)
 {
     struct rpc_group *group;
+    size_t items = 0;
 
-    while ((group = rpc_queue_pop(from)) != NULL)
+    while ((group = rpc_queue_pop(from)) != NULL) {
+        items += group->count;
         rpc_queue_push(&pipeline->done, group);
+    }
+    returns_begin(&pipeline->returns, items);
 }
 
 static void hand_to_sign(struct rpc_pipeline *pipeline, struct rpc_queue *from)
@@ -122,6 +172,8 @@ static void write_once(struct rpc_pipeline *pipeline)
     pipeline->signed_ = pipeline->prepared = (struct rpc_queue){ 0 };
     pipeline->write_first = pipeline->write_last = NULL;
     pipeline->pending_items = 0;
+    pipeline->asked_ns = 0;
+    rpc_pipeline_wake(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
     enum ca_err err = commit_once(pipeline, &content);
     rpc_acts_committed(pipeline, &content.acts, err);
@@ -134,106 +186,64 @@ static void write_once(struct rpc_pipeline *pipeline)
     rpc_acts_done(pipeline, &content.acts);
     hand_to_answer(pipeline, &content.recorded);
     hand_to_sign(pipeline, &content.prepared);
-    pthread_cond_broadcast(&pipeline->work);
-    pthread_mutex_unlock(&pipeline->lock);
-    store_smooth(pipeline->engine.store); /* while workers sign */
-    pthread_mutex_lock(&pipeline->lock);
 }
 
 /* ---- when */
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static bool has_something_to_write(const struct rpc_pipeline *pipeline)
+static bool has_content(const struct rpc_pipeline *pipeline)
 {
     return pipeline->signed_.first != NULL || pipeline->prepared.first != NULL ||
            pipeline->write_first != NULL || pipeline->acts_prepared.first != NULL;
 }
 
-/* Do workers have more to do than what they do now? */
-static bool has_backlog(const struct rpc_pipeline *pipeline)
+void rpc_commit_ask(struct rpc_pipeline *pipeline, size_t items)
 {
-    return pipeline->reserved.first != NULL || pipeline->ring_first != NULL ||
-           pipeline->acts.first != NULL;
-}
-
-/* Is more about to come, and would it be worth waiting for? */
-static bool has_cause_to_wait(const struct rpc_pipeline *pipeline)
-{
-    return pipeline->pending_items < ITEMS_ENOUGH &&
-           (pipeline->in_hand > 0 || has_backlog(pipeline));
-}
-
-void rpc_writer_notify(struct rpc_pipeline *pipeline)
-{
-    if (!pipeline->is_gathering || !has_cause_to_wait(pipeline))
-        pthread_cond_signal(&pipeline->write);
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
+    if (pipeline->asked_ns == 0)
+        pipeline->asked_ns = rpc_now_ns();
+    pipeline->pending_items += items;
 }
 
 /*
- * What is being prepared or signed now is on its way: a commit that begins just before it
- * arrives lets it wait for the whole of that commit and makes two flushes of one. While workers
- * have more to do than their hands can hold, a commit could only give them still more: then it
- * may wait longer.
+ * What is being prepared or signed now is on its way: a commit that begins just before it arrives
+ * lets it wait for the whole of that commit and makes two flushes of one. Likewise callers who
+ * were just answered, if such callers come back at once, as those do who ask one thing after the
+ * other. But nothing waits for ever, and with nobody to wait for there is no timer.
  */
-static void wait_for_more(struct rpc_pipeline *pipeline, uint64_t commit_ns)
+uint64_t rpc_commit_due(const struct rpc_pipeline *pipeline)
 {
-    uint64_t start_ns = now_ns();
-    uint64_t short_ns = start_ns + smaller(commit_ns / 2, WAIT_NS_MAX);
-    uint64_t long_ns = start_ns + smaller(2 * commit_ns, BACKLOG_WAIT_NS_MAX);
+    uint64_t patience_ns = 2 * pipeline->commit_ns;
 
-    pipeline->is_gathering = true;
-    while (has_cause_to_wait(pipeline)) {
-        uint64_t until_ns = has_backlog(pipeline) ? long_ns : short_ns;
-        if (now_ns() >= until_ns)
-            break;
-        struct timespec until = { (time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000) };
-        pthread_cond_timedwait(&pipeline->write, &pipeline->lock, &until);
-    }
-    pipeline->is_gathering = false;
+    if (pipeline->is_committing || !has_content(pipeline))
+        return RPC_NEVER;
+    if (pipeline->pending_items >= ITEMS_ENOUGH)
+        return 0;
+    if (pipeline->in_hand > 0 || rpc_pipeline_has_backlog(pipeline))
+        return pipeline->asked_ns + (patience_ns < PATIENCE_NS_MAX ? patience_ns : PATIENCE_NS_MAX);
+    return rpc_returns_until(pipeline, pipeline->pending_items);
 }
 
-void rpc_writer_init(struct rpc_pipeline *pipeline)
+void rpc_commit_run(struct rpc_pipeline *pipeline)
 {
-    pthread_condattr_t attributes;
+    uint64_t start_ns = rpc_now_ns();
 
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&pipeline->write, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pipeline->is_committing = true;
+    write_once(pipeline);
+    pipeline->is_committing = false;
+    pipeline->is_rough = true;
+    pipeline->commit_ns = (7 * pipeline->commit_ns + (rpc_now_ns() - start_ns)) / 8;
 }
 
-void *rpc_writer_run(void *arg)
+bool rpc_commit_smooth(struct rpc_pipeline *pipeline)
 {
-    struct rpc_pipeline *pipeline = arg;
-    uint64_t commit_ns = 0; /* what a commit takes, smoothed */
-
-    pthread_mutex_lock(&pipeline->lock);
-    for (;;) {
-        if (has_something_to_write(pipeline)) {
-            wait_for_more(pipeline, commit_ns);
-            uint64_t start_ns = now_ns();
-            write_once(pipeline);
-            commit_ns = (7 * commit_ns + (now_ns() - start_ns)) / 8;
-        } else if (pipeline->is_stopping) {
-            break;
-        } else {
-            pthread_cond_wait(&pipeline->write, &pipeline->lock);
-        }
-    }
+    if (pipeline->is_committing || !pipeline->is_rough)
+        return false;
+    pipeline->is_committing = true;
+    pipeline->is_rough = false;
     pthread_mutex_unlock(&pipeline->lock);
-    return NULL;
+    store_smooth(pipeline->engine.store);
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->is_committing = false;
+    return true;
 }
 
 /* ---- writes of other threads */
@@ -255,7 +265,8 @@ enum ca_err rpc_pipeline_write(struct rpc_pipeline *pipeline,
         else
             pipeline->write_last->next = &write;
         pipeline->write_last = &write;
-        rpc_writer_notify(pipeline);
+        rpc_commit_ask(pipeline, 0);
+        rpc_pipeline_wake(pipeline);
         while (!write.is_ended)
             pthread_cond_wait(&pipeline->written, &pipeline->lock);
         if (--pipeline->writes == 0)
