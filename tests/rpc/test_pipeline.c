@@ -340,6 +340,65 @@ Test(pipeline, what_is_long_in_hand_holds_up_no_commit)
     certmill__answer__free_unpacked(answer, NULL);
 }
 
+/* As after so many answers to callers who have always come back, while a commit takes that long. */
+static void expect_callers(size_t count, uint64_t commit_ns)
+{
+    struct rpc_pipeline *pipeline = instance.pipeline;
+
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->commit_ns = commit_ns;
+    pipeline->returns = (struct rpc_returns){ rpc_now_ns(), .answered = count, .percent = 100 };
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+Test(pipeline, who_waits_for_callers_to_come_back_does_not_wait_for_ever)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    enum ca_err refusal = CA_OK;
+
+    for (int i = 0; i < 3; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "request-that-is-alone-%d", i);
+        expect_callers(5, 100000000);
+        check_one(id, csr, "OK");
+        expect_callers(5, 100000000);
+        check_ok(rpc_pipeline_write(instance.pipeline, put_audit, &refusal));
+    }
+}
+
+Test(pipeline, callers_who_come_back_are_waited_for)
+{
+    struct asker *askers[5];
+    Certmill__Request requests[5];
+    Certmill__IssueRequest issues[5];
+    Certmill__IssueItem items[5], *pointers[5];
+    char ids[5][32];
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+
+    expect_callers(5, 20000000000);
+    uint64_t before = atomic_load(&instance.pipeline->engine.counters.commits);
+    for (int i = 0; i < 5; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "request-that-comes-again-%d", i);
+        instance_item(&items[i], ids[i], csr);
+        pointers[i] = &items[i];
+        issues[i] = (Certmill__IssueRequest)CERTMILL__ISSUE_REQUEST__INIT;
+        issues[i].n_items = 1;
+        issues[i].items = &pointers[i];
+        requests[i] = (Certmill__Request)CERTMILL__REQUEST__INIT;
+        requests[i].version = RPC_VERSION;
+        requests[i].method_case = CERTMILL__REQUEST__METHOD_ISSUE;
+        requests[i].issue = &issues[i];
+        askers[i] = instance_ask_begin(&instance, &requests[i]);
+    }
+    for (int i = 0; i < 5; i++) {
+        Certmill__Answer *answer = instance_ask_end(askers[i]);
+        cr_assert_str_eq(code_of(only_result(answer)), "OK");
+        certmill__answer__free_unpacked(answer, NULL);
+    }
+    uint64_t commits = atomic_load(&instance.pipeline->engine.counters.commits) - before;
+    cr_assert_eq(commits, 2, "%zu commits for five", (size_t)commits);
+}
+
 Test(pipeline, more_than_the_queue_holds_is_busy)
 {
     struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
