@@ -649,6 +649,7 @@ enum ca_err rpc_crl_keeper_open(const struct rpc_crl_host *host, struct rpc_crl_
     const struct rpc_crl_desk desk = {
         .store = host->engine->store,
         .clock = &host->engine->clock,
+        .crypto = host->engine->config->crypto,
         .folder = host->engine->config->crl_path,
         .write = host->write,
         .write_arg = host->arg,

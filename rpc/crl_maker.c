@@ -37,7 +37,7 @@ enum ca_err rpc_crl_maker_open(const struct rpc_crl_desk *desk, struct rpc_crl_m
     if (maker == NULL)
         return CA_ERR_NOMEM;
     maker->desk = *desk;
-    if ((err = crypto_open(&maker->crypto)) != CA_OK ||
+    if ((err = crypto_open_beside(desk->crypto, &maker->crypto)) != CA_OK ||
         (err = ca_arena_new(ARENA_SIZE, ARENA_SIZE, &maker->arena)) != CA_OK ||
         (err = store_view_open(desk->store, &maker->view)) != CA_OK ||
         (err = store_view_open(desk->store, &maker->expiry)) != CA_OK) {

@@ -22,7 +22,8 @@ struct rpc_crl_maker;
 struct rpc_crl_desk {
     struct store *store;
     struct rpc_clock_guard *clock;
-    const char *folder; /* of the published lists */
+    const struct crypto *crypto; /* whose tables it shares; may be NULL */
+    const char *folder;          /* of the published lists */
     /* Runs put within a transaction and answers when that is on disk: rpc_pipeline_write(). */
     enum ca_err (*write)(void *arg, enum ca_err (*put)(void *arg, struct store_batch *batch),
                          void *put_arg);

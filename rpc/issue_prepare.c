@@ -512,7 +512,7 @@ enum ca_err rpc_worker_init(struct rpc_worker *worker, struct rpc_engine *engine
     worker->scratch = calloc(1, sizeof(*worker->scratch));
     if (worker->scratch == NULL)
         return CA_ERR_NOMEM;
-    if ((err = crypto_open(&worker->crypto)) != CA_OK)
+    if ((err = crypto_open_beside(engine->config->crypto, &worker->crypto)) != CA_OK)
         return err;
     if ((err = store_view_open(engine->store, &worker->view)) != CA_OK)
         return err;

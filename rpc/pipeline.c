@@ -632,8 +632,8 @@ static enum ca_err workers_make(struct rpc_pipeline *pipeline)
     for (size_t i = 0; i < count && err == CA_OK; i++) {
         struct rpc_worker *worker = &pipeline->workers[i];
         worker->engine = &pipeline->engine;
-        err =
-            i < shared ? rpc_worker_init(worker, &pipeline->engine) : crypto_open(&worker->crypto);
+        err = i < shared ? rpc_worker_init(worker, &pipeline->engine)
+                         : crypto_open_beside(pipeline->engine.config->crypto, &worker->crypto);
     }
     return err;
 }

@@ -63,7 +63,8 @@ struct rpc_config {
     const struct rpc_profile *profiles;
     size_t profile_count;
     struct rules_blocked_keys blocked;
-    const char *crl_path; /* folder the CRLs are published in; NULL: none are made */
+    const struct crypto *crypto; /* whose tables all threads share; NULL: they make their own */
+    const char *crl_path;        /* folder the CRLs are published in; NULL: none are made */
     const struct rpc_listen *listens;
     size_t listen_count;
     uint32_t ipc_mode;        /* file mode of ipc sockets: 0600 or 0660 */

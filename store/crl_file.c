@@ -270,27 +270,33 @@ static enum ca_err write_signature(struct making *making)
     return store_publish_append(making->publish, der_writer_bytes(&writer));
 }
 
-/* ---- the digest of the file, meanwhile */
+/* ---- the digests of what is in the file, meanwhile */
+
+enum { FILE_DIGEST, TBS_DIGEST };
 
 struct digesting {
-    struct ca_bytes file;
-    uint8_t *sha256; /* of the list made */
+    struct ca_bytes messages[2];
+    uint8_t sha256[2][CA_DIGEST_LEN];
+    bool has_tbs; /* otherwise the gate hashes that, if it wants to */
     pthread_t thread;
     bool is_started;
 };
 
 static void *digest_run(void *arg)
 {
-    const struct digesting *digesting = arg;
+    struct digesting *digesting = arg;
 
-    crypto_sha256(&digesting->file, 1, digesting->sha256);
+    if (digesting->has_tbs)
+        crypto_sha256_two(digesting->messages, digesting->sha256);
+    else
+        crypto_sha256(&digesting->messages[FILE_DIGEST], 1, digesting->sha256[FILE_DIGEST]);
     return NULL;
 }
 
 /* Without a thread it is done at once. */
 static void digest_begin(struct digesting *digesting)
 {
-    digesting->is_started = digesting->file.len >= THREAD_LEN_MIN &&
+    digesting->is_started = digesting->messages[FILE_DIGEST].len >= THREAD_LEN_MIN &&
                             pthread_create(&digesting->thread, NULL, digest_run, digesting) == 0;
     if (!digesting->is_started)
         digest_run(digesting);
@@ -300,6 +306,15 @@ static void digest_end(struct digesting *digesting)
 {
     if (digesting->is_started)
         pthread_join(digesting->thread, NULL);
+    digesting->is_started = false;
+}
+
+static void hash_tbs(void *arg, uint8_t sha256[CA_DIGEST_LEN])
+{
+    struct digesting *digesting = arg;
+
+    digest_end(digesting);
+    memcpy(sha256, digesting->sha256[TBS_DIGEST], CA_DIGEST_LEN);
 }
 
 /* What stands in the file, not what was meant to. */
@@ -322,10 +337,16 @@ static enum ca_err pass_gate(struct making *making, struct store_crl_made *made,
         return err;
     if (x509_crl_parse(file, &making->list, refusal) != CA_OK)
         return CA_ERR_CRL_GATE;
-    struct digesting digesting = { .file = file, .sha256 = made->sha256 };
+    struct digesting digesting = {
+        .messages = { [FILE_DIGEST] = file, [TBS_DIGEST] = making->list.tbs },
+        .has_tbs = is_streamed(making) && crypto_sha256_has_pair(),
+    };
+    gate.hash_tbs = digesting.has_tbs ? hash_tbs : NULL;
+    gate.hash_tbs_arg = &digesting;
     digest_begin(&digesting);
     err = rules_crl_gate_check(&gate, &making->list, &made->difference, refusal);
     digest_end(&digesting);
+    memcpy(made->sha256, digesting.sha256[FILE_DIGEST], sizeof(made->sha256));
     return err;
 }
 

@@ -4,7 +4,11 @@
 #include "store/octets.h"
 #include "store/tables.h"
 
-enum { BUFFER_LEN = 128 * 1024 };
+enum {
+    BUFFER_LEN = 128 * 1024,
+    CACHE_LINE_LEN = 64,
+    AHEAD_LEN = 7 * CACHE_LINE_LEN, /* measured: nearer and farther are slower */
+};
 
 /* What a delta list must say of a certificate: its last change. */
 struct delta_item {
@@ -104,6 +108,16 @@ enum ca_err store_entries_open(struct store_view *view, const struct store_scope
 
 /* ---- a complete list: the scope's records, one after the other */
 
+/*
+ * LMDB fills a page from its end, so records that follow lie below, where the processor does not
+ * expect them: without this it waits for memory a third of the time.
+ */
+static inline void expect_below(const uint8_t *record)
+{
+    for (int i = 0; i < 3; i++) /* a record takes two or three lines */
+        __builtin_prefetch(record - AHEAD_LEN + (ptrdiff_t)i * CACHE_LINE_LEN);
+}
+
 /* NOT_FOUND behind the last. */
 static enum ca_err complete_next(struct store_entries *entries, struct store_listed *listed_out)
 {
@@ -119,6 +133,7 @@ static enum ca_err complete_next(struct store_entries *entries, struct store_lis
     if (!ca_bytes_equal(ca_bytes_of(key.mv_data, STORE_SCOPE_KEY_LEN),
                         ca_bytes_of(entries->scope_key, STORE_SCOPE_KEY_LEN)))
         return CA_ERR_NOT_FOUND;
+    expect_below(key.mv_data);
     return store_record_open_listed(STORE_TABLE_REVOKED, store_bytes(key), store_bytes(value),
                                     listed_out);
 }

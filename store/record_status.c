@@ -45,25 +45,35 @@ struct sums {
 };
 
 /* A bijection of the sum for a word, and of the word for a sum: one changed word is noticed. */
-static inline uint64_t sum_step(uint64_t sum, const uint8_t *word)
+static inline uint64_t sum_step(uint64_t sum, uint64_t word)
 {
-    sum = (sum ^ octets_load_le64(word)) * 0x9e3779b97f4a7c15u;
+    sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
     return sum ^ sum >> 32;
+}
+
+/* The last len octets before end, with zeros behind them; eight octets are there, fewer are left.
+ */
+static inline uint64_t rest_word(const uint8_t *end, size_t len)
+{
+    return len == 0 ? 0 : octets_load_le64(end - 8) >> (64 - 8 * len);
 }
 
 static inline struct sums sum_bytes(struct sums sums, struct ca_bytes bytes)
 {
-    size_t at = 0;
+    const uint8_t *at = bytes.data, *end = bytes.data + bytes.len;
+    size_t left = bytes.len;
 
-    for (; at + 16 <= bytes.len; at += 16) {
-        sums.even = sum_step(sums.even, bytes.data + at);
-        sums.odd = sum_step(sums.odd, bytes.data + at + 8);
+    assert(bytes.len >= 8);
+    for (; left >= 16; at += 16, left -= 16) {
+        sums.even = sum_step(sums.even, octets_load_le64(at));
+        sums.odd = sum_step(sums.odd, octets_load_le64(at + 8));
     }
-    if (at < bytes.len) {
-        uint8_t rest[16] = { 0 };
-        memcpy(rest, bytes.data + at, bytes.len - at);
-        sums.even = sum_step(sums.even, rest);
-        sums.odd = sum_step(sums.odd, rest + 8);
+    if (left >= 8) {
+        sums.even = sum_step(sums.even, octets_load_le64(at));
+        sums.odd = sum_step(sums.odd, rest_word(end, left - 8));
+    } else if (left > 0) {
+        sums.even = sum_step(sums.even, rest_word(end, left));
+        sums.odd = sum_step(sums.odd, 0);
     }
     return sums;
 }

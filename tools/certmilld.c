@@ -221,8 +221,9 @@ static enum ca_err start(struct daemon *daemon, const struct arguments *argument
     if (err != CA_OK)
         return err;
     prepare_process(daemon);
-    if ((err = confine(&user)) != CA_OK || (err = make_crl_folder(daemon->config)) != CA_OK ||
-        (err = open_store(daemon)) != CA_OK || (err = signers_open(daemon->signers)) != CA_OK)
+    if ((err = confine(&user)) != CA_OK || (err = signers_begin(daemon->signers)) != CA_OK ||
+        (err = make_crl_folder(daemon->config)) != CA_OK || (err = open_store(daemon)) != CA_OK ||
+        (err = signers_open(daemon->signers)) != CA_OK)
         return err;
     err = rpc_server_open(&daemon->config->rpc, daemon->store, &daemon->server);
     if (err != CA_OK)

@@ -26,7 +26,6 @@ enum {
 struct builder {
     struct config *config;
     const struct config_source *source; /* the main file */
-    struct crypto *crypto;              /* verifies chains */
     struct config_settings settings;
     const char *folder; /* of the main file, with its slash; "" for the working folder */
 };
@@ -282,7 +281,7 @@ static enum ca_err load_chain(const struct builder *builder,
     if (chain == NULL)
         return CA_ERR_NOMEM;
     if ((err = chain_parse(text, arena, chain, &refusal)) != CA_OK ||
-        (err = chain_check(chain, builder->crypto, arena, &refusal)) != CA_OK)
+        (err = chain_check(chain, builder->config->crypto, arena, &refusal)) != CA_OK)
         return config_complain(builder->source, name->line, "%s: %s: %s", name->text, refusal.field,
                                refusal.rule);
     *chain_out = chain;
@@ -579,7 +578,7 @@ static enum ca_err build(struct builder *builder)
     return CA_OK;
 }
 
-static enum ca_err load(struct config *config, struct crypto *crypto, const char *path, FILE *talk)
+static enum ca_err load(struct config *config, const char *path, FILE *talk)
 {
     uint8_t *data;
     size_t len;
@@ -594,7 +593,7 @@ static enum ca_err load(struct config *config, struct crypto *crypto, const char
     const char *slash = strrchr(path, '/');
     struct ca_bytes folder = ca_bytes_of(path, slash == NULL ? 0 : (size_t)(slash - path) + 1);
     struct config_source source = { path, ca_bytes_of(data, len), config->arena, talk };
-    struct builder builder = { .config = config, .source = &source, .crypto = crypto };
+    struct builder builder = { .config = config, .source = &source };
     builder.folder = (const char *)ca_arena_copy(config->arena, folder).data;
     err = builder.folder == NULL ? CA_ERR_NOMEM : build(&builder);
     free(data);
@@ -603,23 +602,22 @@ static enum ca_err load(struct config *config, struct crypto *crypto, const char
 
 enum ca_err config_load(const char *path, FILE *talk, struct config **config_out)
 {
-    struct crypto *crypto = NULL;
     enum ca_err err = CA_ERR_NOMEM;
 
     *config_out = NULL;
     struct config *config = calloc(1, sizeof(*config));
     if (config == NULL || ca_arena_new(1 << 16, CONFIG_ARENA_SIZE_MAX, &config->arena) != CA_OK)
         goto out;
-    if ((err = crypto_open(&crypto)) != CA_OK)
+    if ((err = crypto_open(&config->crypto)) != CA_OK)
         goto out;
-    if ((err = load(config, crypto, path, talk)) != CA_OK)
+    config->rpc.crypto = config->crypto;
+    if ((err = load(config, path, talk)) != CA_OK)
         goto out;
     *config_out = config;
     config = NULL;
 out:
     if (err != CA_OK && err != CA_ERR_CONFIG)
         fprintf(talk, "%s: %s\n", path, ca_err_text(err));
-    crypto_close(crypto);
     config_free(config);
     return err;
 }
@@ -628,6 +626,7 @@ void config_free(struct config *config)
 {
     if (config == NULL)
         return;
+    crypto_close(config->crypto);
     config_patterns_free(config->patterns);
     free((void *)(uintptr_t)config->rpc.blocked.digests);
     ca_arena_free(config->arena);

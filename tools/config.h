@@ -22,7 +22,8 @@ struct config_key {
 };
 
 struct config {
-    struct ca_arena *arena; /* everything below lives here */
+    struct ca_arena *arena; /* everything below lives here, but: */
+    struct crypto *crypto;  /* rpc.crypto; it verifies the chains before */
     const char *data_path;
     const char *user, *group; /* "": as it was started */
     struct store_options store;

@@ -115,6 +115,11 @@ static enum ca_err open_here(struct signers *signers)
     return err;
 }
 
+static void say_no_process(enum ca_err err)
+{
+    fprintf(stderr, "certmilld: the signer process did not start: %s\n", ca_err_text(err));
+}
+
 static enum ca_err open_there(struct signers *signers)
 {
     enum ca_err err = keys_process_start(signers->process);
@@ -128,7 +133,7 @@ static enum ca_err open_there(struct signers *signers)
         err = keys_signer_open_process(signers->process, i, ca->issuer.key, &options, &ca->signer);
     }
     if (err != CA_OK)
-        fprintf(stderr, "certmilld: the signer process did not start: %s\n", ca_err_text(err));
+        say_no_process(err);
     return err;
 }
 
@@ -206,6 +211,7 @@ static enum ca_err fork_process(struct signers *signers, const struct keys_user 
                 .arg = signers,
                 .key_count = signers->soft_count,
                 .lane_count = lane_count(signers->config),
+                .crypto = signers->config->crypto,
                 .user = *user,
             },
             .may_restart = may_restart(signers),
@@ -245,6 +251,17 @@ enum ca_err signers_fork(struct config *config, const struct passphrase_source *
     }
     if (signers->soft_count > 0 && config->has_signer_process)
         err = fork_process(signers, user);
+    return err;
+}
+
+enum ca_err signers_begin(struct signers *signers)
+{
+    /* Who asks at the terminal is not to be ended before it is answered. */
+    if (signers->process == NULL || signers->source.count == 0)
+        return CA_OK;
+    enum ca_err err = keys_process_begin(signers->process);
+    if (err != CA_OK)
+        say_no_process(err);
     return err;
 }
 

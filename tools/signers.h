@@ -20,6 +20,11 @@ struct signers;
 CA_MUST_CHECK enum ca_err signers_fork(struct config *config,
                                        const struct passphrase_source *source,
                                        const struct keys_user *user, struct signers **signers_out);
+/*
+ * After the daemon has become what it will be: the signer process unseals meanwhile, unless it has
+ * to ask for the passphrase.
+ */
+CA_MUST_CHECK enum ca_err signers_begin(struct signers *signers);
 /* Unseals and logs in; asks for the passphrase only where a key is sealed with it. */
 CA_MUST_CHECK enum ca_err signers_open(struct signers *signers);
 void signers_close(struct signers *signers);

@@ -156,7 +156,16 @@ enum ca_err crypto_public_copy(const struct crypto_public_key *key, uint8_t *byt
 
 /* ---- contexts */
 
-enum ca_err crypto_open_with_random(crypto_random_fn *random, void *arg, struct crypto **crypto_out)
+static enum ca_err open_tables(const struct crypto *other, struct crypto *crypto)
+{
+    if (other == NULL)
+        return crypto_ec_new(crypto->backend, &crypto->ec);
+    crypto->ec = crypto_ec_share(other->ec);
+    return CA_OK;
+}
+
+static enum ca_err open_context(const struct crypto *other, crypto_random_fn *random, void *arg,
+                                struct crypto **crypto_out)
 {
     enum ca_err err = CA_ERR_NOMEM;
     struct crypto *crypto = calloc(1, sizeof(*crypto));
@@ -176,7 +185,7 @@ enum ca_err crypto_open_with_random(crypto_random_fn *random, void *arg, struct 
         crypto->base == NULL || crypto->power == NULL || crypto->montgomery == NULL)
         goto out;
     crypto->backend = crypto_ec_backend_best();
-    if ((err = crypto_ec_new(crypto->backend, &crypto->ec)) != CA_OK ||
+    if ((err = open_tables(other, crypto)) != CA_OK ||
         (err = crypto_p384_open(&crypto->p384)) != CA_OK)
         goto out;
     crypto_sm2_prefix(&crypto->sm2_prefix);
@@ -195,7 +204,17 @@ static enum ca_err random_of_openssl(void *arg, uint8_t *bytes, size_t len)
 
 enum ca_err crypto_open(struct crypto **crypto_out)
 {
-    return crypto_open_with_random(random_of_openssl, NULL, crypto_out);
+    return crypto_open_beside(NULL, crypto_out);
+}
+
+enum ca_err crypto_open_beside(const struct crypto *other, struct crypto **crypto_out)
+{
+    return open_context(other, random_of_openssl, NULL, crypto_out);
+}
+
+enum ca_err crypto_open_with_random(crypto_random_fn *random, void *arg, struct crypto **crypto_out)
+{
+    return open_context(NULL, random, arg, crypto_out);
 }
 
 void crypto_close(struct crypto *crypto)

@@ -55,6 +55,12 @@ bool crypto_public_key_equal(const struct crypto_public_key *a, const struct cry
 
 struct crypto;
 CA_MUST_CHECK enum ca_err crypto_open(struct crypto **crypto_out);
+/*
+ * With the tables of another one, which take most of the time and memory of opening; nothing else
+ * is shared, and either may be closed first. NULL: tables of its own. Any thread.
+ */
+CA_MUST_CHECK enum ca_err crypto_open_beside(const struct crypto *other,
+                                             struct crypto **crypto_out);
 void crypto_close(struct crypto *crypto);
 /*
  * With another source of randomness than crypto_random(): tests, and signers that have their

@@ -34,6 +34,7 @@ enum ca_err crypto_ec_new(enum crypto_ec_backend backend, struct crypto_ec **ec_
     if ((ec = aligned_alloc(64, sizeof(*ec))) == NULL)
         return CA_ERR_NOMEM;
     ec->backend = backend;
+    atomic_init(&ec->holders, 1);
     for (int i = 0; i < CRYPTO_EC_CURVE_COUNT; i++) {
         const struct ec_curve *curve = crypto_ec_curve_of((enum crypto_ec_curve)i);
 
@@ -45,9 +46,16 @@ enum ca_err crypto_ec_new(enum crypto_ec_backend backend, struct crypto_ec **ec_
     return CA_OK;
 }
 
+struct crypto_ec *crypto_ec_share(struct crypto_ec *ec)
+{
+    atomic_fetch_add(&ec->holders, 1);
+    return ec;
+}
+
 void crypto_ec_free(struct crypto_ec *ec)
 {
-    free(ec);
+    if (ec != NULL && atomic_fetch_sub(&ec->holders, 1) == 1)
+        free(ec);
 }
 
 /*

@@ -36,12 +36,14 @@ enum crypto_ec_backend { CRYPTO_EC_PORTABLE, CRYPTO_EC_LANES };
 /* The fastest this machine and its operating system can run. */
 enum crypto_ec_backend crypto_ec_backend_best(void);
 
-/* Tables of both base points: some 10 ms to make, about 1 MiB. */
+/* Tables of both base points, the same for everybody: some 10 ms to make, about 1 MiB. */
 struct crypto_ec;
 
 /* CONFIG if this machine has no such backend. */
 CA_MUST_CHECK enum ca_err crypto_ec_new(enum crypto_ec_backend backend, struct crypto_ec **ec_out);
-void crypto_ec_free(struct crypto_ec *ec);
+/* One more holder, who frees it, too; from any thread. */
+struct crypto_ec *crypto_ec_share(struct crypto_ec *ec);
+void crypto_ec_free(struct crypto_ec *ec); /* with its last holder */
 
 /*
  * A private key, ready for signing. Spelled out so that its owner decides in which memory it

@@ -2,6 +2,8 @@
 /* ec_internal: what ec.c and the two widths share. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "ca/crypto/ec_equation.h"
 #include "ca/crypto/ec_lanes.h"
 
@@ -14,6 +16,7 @@ struct crypto_ec_own {
 
 struct crypto_ec {
     enum crypto_ec_backend backend;
+    atomic_size_t holders; /* all else is constant once made */
     struct ec_comb comb[CRYPTO_EC_CURVE_COUNT];
     struct ec_lanes_comb lanes_comb[CRYPTO_EC_CURVE_COUNT];
     struct ec_lanes_base lanes_base[CRYPTO_EC_CURVE_COUNT];

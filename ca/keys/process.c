@@ -42,6 +42,7 @@ struct keys_process {
     struct keys_secret secret; /* of the tickets */
     pthread_t watcher;
     bool has_watcher;
+    pid_t begun; /* the signer that is not ready yet; 0: none. Nobody else's while state is DOWN */
     bool is_locked;
 
     pthread_mutex_t lock; /* guards everything below */
@@ -423,17 +424,13 @@ static enum ca_err await_ready(struct keys_process *process)
     return ready.err;
 }
 
-/*
- * state is DOWN and no lane busy: nobody else looks at the lanes. Is there a signer now, which will
- * be heard to end, even if it could not unseal?
- */
-static enum ca_err start(struct keys_process *process, bool *is_born)
+/* state is DOWN and no lane busy: nobody else looks at the lanes. */
+static enum ca_err begin(struct keys_process *process)
 {
     uint8_t octets[KEYS_KEEPER_LEN_MAX];
     int fds[KEYS_PROCESS_LANES_MAX];
     size_t count;
 
-    *is_born = false;
     keys_keeper_word_write(octets, KEYS_KEEPER_START, 0);
     memcpy(octets + KEYS_KEEPER_LEN, process->secret.data, KEYS_TICKET_KEY_LEN);
     ssize_t put = send(process->control, octets, sizeof(octets), MSG_NOSIGNAL);
@@ -441,15 +438,23 @@ static enum ca_err start(struct keys_process *process, bool *is_born)
     if (put != (ssize_t)sizeof(octets) || !hear(process, octets, fds, &count) ||
         octets[0] != KEYS_KEEPER_STARTED || count != process->lane_count)
         return CA_ERR_KEY_UNUSABLE;
-    *is_born = true;
-    int pid = (int)keys_keeper_number(octets);
+    process->begun = (pid_t)keys_keeper_number(octets);
     for (size_t i = 0; i < count; i++)
         process->lanes[i].fd = fds[i];
+    return CA_OK;
+}
+
+/* Likewise. Behind it a signer that has begun will be heard to end, even if it could not unseal. */
+static enum ca_err finish(struct keys_process *process)
+{
+    int pid = process->begun;
     enum ca_err err = await_ready(process);
+
+    process->begun = 0;
     if (err != CA_OK)
         return err;
-    for (size_t i = 0; i < count; i++)
-        set_timeout(process, fds[i]);
+    for (size_t i = 0; i < process->lane_count; i++)
+        set_timeout(process, process->lanes[i].fd);
     pthread_mutex_lock(&process->lock);
     process->state = UP;
     pthread_cond_broadcast(&process->changed);
@@ -513,7 +518,10 @@ static bool start_again(struct keys_process *process, uint32_t *pause, uint64_t 
         if (!pause_ms(process, *pause))
             return false;
         *pause = *pause >= PAUSE_MS_MAX / 2 ? PAUSE_MS_MAX : *pause * 2;
-        enum ca_err err = start(process, &is_born);
+        enum ca_err err = begin(process);
+        is_born = err == CA_OK;
+        if (is_born)
+            err = finish(process);
         if (err != CA_OK)
             tell(process, KEYS_PROCESS_REFUSED, (int)err);
     }
@@ -621,11 +629,17 @@ out:
     return err;
 }
 
+enum ca_err keys_process_begin(struct keys_process *process)
+{
+    return begin(process);
+}
+
 enum ca_err keys_process_start(struct keys_process *process)
 {
-    bool is_born;
-    enum ca_err err = start(process, &is_born);
+    enum ca_err err = process->begun == 0 ? begin(process) : CA_OK;
 
+    if (err == CA_OK)
+        err = finish(process);
     if (err == CA_OK && pthread_create(&process->watcher, NULL, watch, process) != 0)
         return CA_ERR_NOMEM;
     process->has_watcher = err == CA_OK;

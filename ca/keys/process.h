@@ -38,7 +38,10 @@ struct keys_process;
  */
 CA_MUST_CHECK enum ca_err keys_process_fork(const struct keys_process_options *options,
                                             struct keys_process **process_out);
-/* Forks the signer, and waits until it has unsealed. Its reason if it could not. */
+/* Forks the signer, which unseals while its caller does something else. Need not be called. */
+CA_MUST_CHECK enum ca_err keys_process_begin(struct keys_process *process);
+/* Forks the signer if that was not done, and waits until it has unsealed. Its reason if it could
+ * not. */
 CA_MUST_CHECK enum ca_err keys_process_start(struct keys_process *process);
 /* After its signers. Both processes end. */
 void keys_process_close(struct keys_process *process);

@@ -295,7 +295,7 @@ static enum ca_err lane_open(struct signer *signer, size_t index, int fd)
     if (err != CA_OK)
         return err;
     return setup->random == NULL
-               ? crypto_open(&lane->crypto)
+               ? crypto_open_beside(setup->crypto, &lane->crypto)
                : crypto_open_with_random(setup->random, setup->random_arg, &lane->crypto);
 }
 

@@ -24,6 +24,7 @@ struct keys_signer_setup {
     void *arg;
     size_t key_count;
     size_t lane_count;
+    const struct crypto *crypto; /* from before the fork: its tables serve every lane; or NULL */
     uint8_t *areas;           /* KEYS_FRAME_AREA_SIZE of shared memory for each lane; NULL: none */
     struct keys_user user;    /* whom it becomes after that */
     crypto_random_fn *random; /* NULL: the system's; another for tests */

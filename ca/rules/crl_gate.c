@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ca/rules/crl_gate.h"
 
+#include "ca/crypto/digest.h"
+
 static enum ca_err refuse(struct ca_refusal *refusal, const char *field, const char *rule)
 {
     return ca_refuse(refusal, CA_ERR_CRL_GATE, field, rule);
@@ -147,13 +149,6 @@ static enum ca_err check_entries(const struct rules_crl_gate *gate, const struct
 
 /* ---- signature */
 
-static void hash_list(struct crypto_message *message, const struct x509_crl *list,
-                      struct crypto_digest *digest)
-{
-    crypto_message_update(message, list->tbs);
-    crypto_message_final(message, digest);
-}
-
 enum ca_err rules_crl_verify(struct crypto *crypto, const struct crypto_own_key *key,
                              const struct x509_crl *list)
 {
@@ -171,20 +166,22 @@ enum ca_err rules_crl_verify(struct crypto *crypto, const struct crypto_own_key 
     }
     if (crypto_message_init(&message, list->sig, public) != CA_OK)
         return CA_ERR_SIGNATURE_WRONG;
-    hash_list(&message, list, &digest);
+    crypto_message_update(&message, list->tbs);
+    crypto_message_final(&message, &digest);
     return crypto_verify_own_digest(crypto, key, list->sig, &digest, list->signature);
 }
 
 static enum ca_err check_signature(const struct rules_crl_gate *gate, const struct x509_crl *list)
 {
-    struct crypto_message message;
-    struct crypto_digest digest;
+    uint8_t sha256[CA_DIGEST_LEN];
 
     if (gate->signed_digest == NULL)
         return rules_crl_verify(gate->crypto, gate->key, list);
-    crypto_message_init_sha256(&message);
-    hash_list(&message, list, &digest);
-    if (!ca_bytes_equal(ca_bytes_of(digest.bytes, digest.len),
+    if (gate->hash_tbs != NULL)
+        gate->hash_tbs(gate->hash_tbs_arg, sha256);
+    else
+        crypto_sha256(&list->tbs, 1, sha256);
+    if (!ca_bytes_equal(ca_bytes_of(sha256, sizeof(sha256)),
                         ca_bytes_of(gate->sha256->bytes, gate->sha256->len)))
         return CA_ERR_SIGNATURE_WRONG;
     return crypto_verify_own_digest(gate->crypto, gate->key, list->sig, gate->signed_digest,

@@ -79,6 +79,9 @@ struct rules_crl_gate {
      */
     const struct crypto_digest *signed_digest;
     const struct crypto_digest *sha256;
+    /* SHA-256 of list->tbs, where somebody computes it meanwhile; NULL: the gate does. */
+    void (*hash_tbs)(void *arg, uint8_t sha256[CA_DIGEST_LEN]);
+    void *hash_tbs_arg;
 };
 
 /*

@@ -94,6 +94,34 @@ Test(crypto, what_a_key_signs_verifies_one_by_one_and_as_its_own)
     }
 }
 
+Test(crypto, contexts_that_share_tables_are_closed_in_any_order)
+{
+    const struct kind kind = { CRYPTO_KEY_SM2, 0, CRYPTO_SIG_SM2_SM3 };
+    struct crypto_private_key *key = generate(&kind);
+    const struct crypto_public_key *public = crypto_private_key_public(key);
+    struct crypto *first, *second, *third;
+
+    make_messages();
+    check_ok(crypto_open(&first));
+    check_ok(crypto_open_beside(first, &second));
+    crypto_close(first);
+    check_ok(crypto_open_beside(second, &third));
+    check_ok(crypto_sign_many(second, key, kind.sig, messages, MESSAGE_COUNT, signatures));
+    crypto_close(second);
+    for (size_t i = 0; i < MESSAGE_COUNT; i++) {
+        struct crypto_verification job = {
+            .sig = kind.sig,
+            .key = public,
+            .message = messages[i],
+            .signature = ca_bytes_of(signatures[i].bytes, signatures[i].len),
+        };
+        crypto_verify_many(third, &job, 1);
+        check_ok(job.result);
+    }
+    crypto_close(third);
+    crypto_private_key_free(key);
+}
+
 /* ---- refusals */
 
 static enum crypto_sig sig_of(const char *name)

@@ -48,6 +48,29 @@ Test(digest, the_answers_of_the_standards_come_out)
     }
 }
 
+/* Of any two lengths, overlapping as a list and its file do, or not. */
+Test(digest, two_at_once_are_as_one_after_the_other)
+{
+    static uint8_t text[4096];
+
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (uint8_t)(i * 11 + i / 251);
+    for (size_t i = 0; i < sizeof(text); i += 29) {
+        for (size_t at = 0; at <= 66; at += 6) {
+            size_t len = i * 37 % (sizeof(text) - at);
+            struct ca_bytes messages[2] = { ca_bytes_of(text, i), ca_bytes_of(text + at, len) };
+            uint8_t got[2][CA_DIGEST_LEN], want[CA_DIGEST_LEN];
+            crypto_sha256_two(messages, got);
+            for (size_t j = 0; j < 2; j++) {
+                crypto_sha256(&messages[j], 1, want);
+                cr_assert(ca_bytes_equal(ca_bytes_of(got[j], sizeof(want)),
+                                         ca_bytes_of(want, sizeof(want))),
+                          "message %zu, %zu and %zu octets", j, i, len);
+            }
+        }
+    }
+}
+
 Test(digest, every_length_agrees_with_another_implementation)
 {
     uint8_t text[300];

@@ -481,6 +481,25 @@ Test(process, a_signer_that_cannot_unseal_at_the_start_says_why)
     keys_process_close(NULL);
 }
 
+Test(process, a_signer_unseals_while_the_daemon_does_something_else)
+{
+    struct keys_process_options options = options_with(false);
+
+    check_ok(keys_process_fork(&options, &process));
+    check_ok(keys_process_begin(process));
+    while (atomic_load(&shared->unsealed) == 0)
+        usleep(1000);
+    check_ok(keys_process_start(process));
+    cr_assert_eq(atomic_load(&shared->unsealed), 1);
+    keys_process_close(process);
+
+    atomic_store(&shared->unseal_err, CA_ERR_PASSPHRASE);
+    check_ok(keys_process_fork(&options, &process));
+    check_ok(keys_process_begin(process));
+    check_err(keys_process_start(process), CA_ERR_PASSPHRASE);
+    keys_process_close(process);
+}
+
 Test(process, no_process_is_forked_from_one_that_holds_secrets)
 {
     struct keys_process_options options = options_with(false);
@@ -525,4 +544,21 @@ Test(process, keeper_and_signer_end_with_the_daemon)
     while (waitpid(-1, &status, 0) > 0) /* orphans are ours: no zombie looks alive */
         continue;
     cr_assert(has_ended(pids.keeper) && has_ended(pids.signer));
+}
+
+/* As when the store cannot be opened meanwhile. */
+Test(process, a_signer_that_nobody_waits_for_ends)
+{
+    struct keys_process_options options = options_with(false);
+    int status;
+
+    cr_assert(prctl(PR_SET_CHILD_SUBREAPER, 1L) == 0);
+    check_ok(keys_process_fork(&options, &process));
+    check_ok(keys_process_begin(process));
+    while (atomic_load(&shared->unsealed) == 0)
+        usleep(1000);
+    keys_process_close(process);
+    while (waitpid(-1, &status, 0) > 0) /* ends once the signer, an orphan of ours, has */
+        continue;
+    cr_assert_eq(errno, ECHILD);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ca/rules/crl_gate.h"
 
+#include "ca/crypto/digest.h"
 #include "tests/support/check.h"
 #include "tests/support/issuer.h"
 
@@ -259,5 +260,31 @@ Test(crl_gate, bytes_other_than_those_hashed_are_refused)
     gate.signed_digest = gate.sha256 = &digest;
     check_ok(pass());
     digest.bytes[0] ^= 1;
+    check_err(pass(), CA_ERR_SIGNATURE_WRONG);
+}
+
+static void hash_of_another(void *arg, uint8_t sha256[CA_DIGEST_LEN])
+{
+    memcpy(sha256, arg, CA_DIGEST_LEN);
+    sha256[CA_DIGEST_LEN - 1] ^= 1;
+}
+
+static void hash_of_it(void *arg, uint8_t sha256[CA_DIGEST_LEN])
+{
+    memcpy(sha256, arg, CA_DIGEST_LEN);
+}
+
+/* Or somebody else hashes the bytes. */
+Test(crl_gate, bytes_hashed_by_somebody_else_must_be_the_ones_signed)
+{
+    struct crypto_digest digest = { .len = CA_DIGEST_LEN };
+
+    build(&after);
+    crypto_sha256(&after.crl.tbs, 1, digest.bytes);
+    gate.signed_digest = gate.sha256 = &digest;
+    gate.hash_tbs_arg = digest.bytes;
+    gate.hash_tbs = hash_of_it;
+    check_ok(pass());
+    gate.hash_tbs = hash_of_another;
     check_err(pass(), CA_ERR_SIGNATURE_WRONG);
 }
