@@ -15,7 +15,7 @@ struct row {
     enum ca_err want;
 };
 
-enum { ROW_COUNT_MAX = 3000, LANES = 8, BATCH = 64 };
+enum { ROW_COUNT_MAX = 3000, LANES = 8, BATCH = 64, ROTATION = 5 };
 static struct row rows[ROW_COUNT_MAX];
 static size_t row_count;
 static uint8_t octets[1 << 20]; /* lends keys, messages and signatures to the rows */
@@ -215,8 +215,8 @@ Test(wycheproof, every_case_gets_its_answer_in_every_lane)
             continue;
         for (size_t lane = 0; lane < LANES; lane++)
             check_among(engine[engine_count - 1], &rows[i], lane % 2 ? bad : good, lane, LANES);
-        for (size_t count = 2; count < LANES; count++)
-            check_among(engine[engine_count - 1], &rows[i], good, count - 1, count);
+        size_t count = 2 + i % (LANES - 2); /* some lanes without work */
+        check_among(engine[engine_count - 1], &rows[i], good, count - 1, count);
         check_among(engine[engine_count - 1], &rows[i], &rows[i], 0, LANES);
     }
 }
@@ -240,13 +240,11 @@ static void check_rotated(struct crypto *crypto, bool is_wanted(const struct row
         check_result(&rows[from[i]], jobs[i].result, i, count);
 }
 
-Test(wycheproof, every_case_gets_its_answer_at_every_place_of_a_batch)
+Test(wycheproof, every_case_gets_its_answer_all_over_a_batch)
 {
-    for (size_t first = 0; first < BATCH; first++) {
+    for (size_t first = 0; first < BATCH; first += ROTATION)
         check_rotated(engine[engine_count - 1], is_in_lanes, first);
-        if (first % LANES == 0)
-            check_rotated(engine[0], is_in_lanes, first);
-    }
+    check_rotated(engine[0], is_in_lanes, 0);
 }
 
 static bool is_any(const struct row *row)
