@@ -2,6 +2,7 @@
 #include "ca/crypto/crypto.h"
 
 #include "ca/keys/secret.h"
+#include "tests/support/sig_names.h"
 #include "tests/support/table.h"
 
 /* clang-format off */
@@ -124,36 +125,12 @@ Test(crypto, contexts_that_share_tables_are_closed_in_any_order)
 
 /* ---- refusals */
 
-static enum crypto_sig sig_of(const char *name)
-{
-    static const char *const names[] = {
-        [CRYPTO_SIG_NONE] = "NONE",
-        [CRYPTO_SIG_ECDSA_SHA256] = "ECDSA_SHA256",
-        [CRYPTO_SIG_ECDSA_SHA384] = "ECDSA_SHA384",
-        [CRYPTO_SIG_ECDSA_SHA512] = "ECDSA_SHA512",
-        [CRYPTO_SIG_RSA_SHA256] = "RSA_SHA256",
-        [CRYPTO_SIG_RSA_SHA384] = "RSA_SHA384",
-        [CRYPTO_SIG_RSA_SHA512] = "RSA_SHA512",
-        [CRYPTO_SIG_PSS_SHA256] = "PSS_SHA256",
-        [CRYPTO_SIG_PSS_SHA384] = "PSS_SHA384",
-        [CRYPTO_SIG_PSS_SHA512] = "PSS_SHA512",
-        [CRYPTO_SIG_ED25519] = "ED25519",
-        [CRYPTO_SIG_SM2_SM3] = "SM2_SM3",
-    };
-    size_t i = 0;
-    while (i < sizeof(names) / sizeof(names[0]) && strcmp(names[i], name) != 0)
-        i++;
-    cr_assert_lt(i, sizeof(names) / sizeof(names[0]), "no such kind of signature: %s", name);
-    return (enum crypto_sig)i;
-}
-
-/* Told by the row, or by what the signature fits. */
-static enum crypto_key_type type_of(const char *name, enum crypto_sig sig, size_t key_len)
+/* What the signature fits, where the row does not tell. */
+static enum crypto_key_type type_of(enum crypto_sig sig, size_t key_len)
 {
     for (int type = CRYPTO_KEY_P256; type <= CRYPTO_KEY_SM2; type++) {
-        if (name != NULL ? strcmp(crypto_key_type_name((enum crypto_key_type)type), name) == 0
-                         : crypto_sig_fits(sig, (enum crypto_key_type)type) &&
-                               (type != CRYPTO_KEY_P256 || key_len == 65))
+        if (crypto_sig_fits(sig, (enum crypto_key_type)type) &&
+            (type != CRYPTO_KEY_P256 || key_len == 65))
             return (enum crypto_key_type)type;
     }
     return CRYPTO_KEY_NONE;
@@ -179,9 +156,10 @@ static void row_fill(struct row *row, struct table *table)
 
     snprintf(row->name, sizeof(row->name), "%s", table->fields[0]);
     snprintf(row->want, sizeof(row->want), "%s", table->fields[5]);
-    row->job.sig = sig_of(sig_name);
+    row->job.sig = sig_named(sig_name);
     struct ca_bytes point = table_hex(first, row->bytes, 600);
-    row->key.type = type_of(type_name, row->job.sig, point.len);
+    row->key.type =
+        type_name != NULL ? key_type_named(type_name) : type_of(row->job.sig, point.len);
     if (row->key.type == CRYPTO_KEY_RSA) {
         row->key.modulus = point;
         row->key.exponent = table_hex(exponent, row->bytes + 600, 50);
@@ -189,8 +167,8 @@ static void row_fill(struct row *row, struct table *table)
         row->key.point = point;
     }
     row->job.key = &row->key;
-    row->job.message = table_hex(table->fields[3], row->bytes + 700, 300);
-    row->job.signature = table_hex(table->fields[4], row->bytes + 1000, 1000);
+    row->job.message = table_hex(table->fields[3], row->bytes + 700, 600);
+    row->job.signature = table_hex(table->fields[4], row->bytes + 1300, 700);
 }
 
 static size_t rows_load(void)

@@ -54,7 +54,10 @@ check "the first one goes on" certmill health --dir i
 check "no core dumps" grep -q '^Max core file size *0 ' "/proc/$daemon/limits"
 check "memory is locked" awk '/^VmLck/ { exit !($2 > 0) }' "/proc/$daemon/status"
 status="/proc/$daemon/status"
-check "no capability is left" awk '/^Cap(Inh|Prm|Eff|Amb):/ { left = left || $2 !~ /^0+$/ }
+# LeakSanitizer keeps the right to look at its own process (ca/keys/confine.c): CAP_SYS_PTRACE.
+none='^0+$'
+! ldd "$(command -v certmilld)" | grep -q libasan || none='^0+(80000)?$'
+check "no capability is left" awk -v none="$none" '/^Cap(Inh|Prm|Eff|Amb):/ { left = left || $2 !~ none }
     END { exit left }' "$status"
 check "nothing executed gains rights" grep -q '^NoNewPrivs:.1$' "$status"
 check "system calls are filtered" grep -q '^Seccomp:.2$' "$status"

@@ -61,11 +61,12 @@ start() {
         exit 1
     fi
 }
-# stop: as a service manager would; the daemon's exit code.
+# stop: as a service manager would; the daemon's exit code, and what it said if that is not 0.
 stop() {
     local code=0
     kill -TERM "$daemon"
     wait "$daemon" || code=$?
     daemon=
+    [ "$code" -eq 0 ] || cat daemon.log >&2
     return "$code"
 }

@@ -408,7 +408,8 @@ static void start(void)
     dice |= dice == 0;
     fprintf(stderr, "life model: LIFE_SEED=%" PRIu64 "\n", dice);
     instance_make(&instance, CRYPTO_KEY_P256);
-    start_us = instance.wall_us = (uint64_t)clock.tv_sec * 1000000;
+    start_us = (uint64_t)clock.tv_sec * 1000000;
+    instance.wall_us = start_us;
     instance.monotonic_us = 1000000;
     for (size_t i = 0; i < NAMES; i++) {
         for (size_t key = 0; key < KEYS; key++)

@@ -5,6 +5,7 @@
 Own arithmetic on Python's integers, so that nothing here shares code with what is tested, and
 so that signatures can be made that no library would make.
 """
+import base64
 import hashlib
 import math
 import os
@@ -261,12 +262,39 @@ def elliptic_rows(name, curve, sig, digest_of, sign):
         pair(*sign(curve, d, digest_of(point, message), k)), 'OK')
 
 
+def sm2_rows_of_openssl():
+    """A request and a certificate among the tests of OpenSSL 3.0 (Apache-2.0), made elsewhere."""
+    row('OpenSSL test/certs/sm2-csr.pem', 'SM2_SM3',
+        '04d4d8dd3a995d7234e4b99a5d1833721c09e12bd701d9167b8c0985cedee3804b'
+        '3d3874a0adbddcae3cfea8665fab227903266e950ee07404736f51f9e63bf0e6', base64.b64decode(
+        'MIHXAgEAMHUxCzAJBgNVBAYTAkNOMREwDwYDVQQIDAhMaWFvbmluZzERMA8GA1UEBwwIU2hlbnlhbmcxDDAK'
+        'BgNVBAoMA1RldDEMMAoGA1UECwwDVGV0MQswCQYDVQQDDAJvbzEXMBUGCSqGSIb3DQEJARYIb29Ab28ub28w'
+        'WTATBgcqhkjOPQIBBggqgRzPVQGCLQNCAATU2N06mV1yNOS5ml0YM3IcCeEr1wHZFnuMCYXO3uOASz04dKCt'
+        'vdyuPP6oZl+rInkDJm6VDuB0BHNvUfnmO/DmoAA='),
+        pair(0x9a7145c0f24c934c3c049bcf58cfdaa3b1b7ddf3f377da59f32b1b8a09c5c9c1,
+             0x8a6e8026df796b8fc5440eec0bd04b7cb1069d729f415b4d3d97552c98cba4e8), 'OK')
+    row('OpenSSL test/certs/sm2.pem', 'SM2_SM3',
+        '0474589ea12ba1f05d5cfa6dbef3bbf814952717291ee4c69d9f943eb6d4e64544'
+        '50c6949cd39e309665fef4468a66429bf02445e26645f9dbd791121d1facb29e', base64.b64decode(
+        'MIIB26ADAgECAhQ4xuyIUsLLYEI+18dBJ0bhHX7cGjAKBggqgRzPVQGDdTBoMQswCQYDVQQGEwJDTjELMAkG'
+        'A1UECAwCTE4xETAPBgNVBAcMCFNoZW55YW5nMREwDwYDVQQKDAhUZXN0IE9yZzEQMA4GA1UECwwHVGVzdCBP'
+        'VTEUMBIGA1UEAwwLVGVzdCBTTTIgQ0EwIBcNMjIwNjAyMTU1NTQ4WhgPMjEyMjA1MDkxNTU1NDhaMG8xCzAJ'
+        'BgNVBAYTAkNOMQswCQYDVQQIDAJMTjERMA8GA1UEBwwIU2hlbnlhbmcxETAPBgNVBAoMCFRlc3QgT3JnMRAw'
+        'DgYDVQQLDAdUZXN0IE9VMRswGQYDVQQDDBJUZXN0IFNNMiBTaWduIENlcnQwWTATBgcqhkjOPQIBBggqgRzP'
+        'VQGCLQNCAAQwqeNkWp7fiu1KZnuDkAucpM8piEzETL1ymrcrOBvv8mhNNkeb20asbWgFQI2zOrSM99/sXGn9'
+        'rM2/usM/Mlcao1owWDAJBgNVHRMEAjAAMAsGA1UdDwQEAwIGwDAdBgNVHQ4EFgQU0+W7wmNeSFA+Inltiuur'
+        '6+ioFSUwHwYDVR0jBBgwFoAUxY3Frv8yYEmeUilJVOVceP9FuXQ='),
+        pair(0x6de01b50fb4fb96d9fa1b3d5492c0596a180113a8e6910f52a7dff7698e6dae5,
+             0x7969dc622b46af5742c429f6f34dd7dff6c92866977bbe37b54135b49741da1a), 'OK')
+
+
 def known_rows():
     row('GB/T 32918.5 appendix A', 'SM2_SM3',
         '0409f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020'
         'ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13', b'message digest',
         pair(0xf5a03b0648d2c4630eeac513e1bb81a15944da3827d5b74143ac7eaceee720b3,
              0xb1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa), 'OK')
+    sm2_rows_of_openssl()
     row('RFC 6979 A.2.5 SHA-256', 'ECDSA_SHA256',
         '0460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6'
         '7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299', b'sample',
