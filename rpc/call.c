@@ -97,7 +97,9 @@ enum ca_err rpc_call_decode(struct rpc_call *call, struct ca_bytes message)
     if (item_count(request) > RPC_ITEMS_MAX)
         return CA_ERR_TOO_MANY_ITEMS;
     call->request = request;
-    return items_prepare(call);
+    enum ca_err err = items_prepare(call);
+    call->octets = message.len + ca_arena_used(call->arena);
+    return err;
 }
 
 char *rpc_text(const char *text)

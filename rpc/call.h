@@ -38,6 +38,7 @@ struct rpc_call {
     Certmill__Answer answer;
     bool is_act;
     size_t weight; /* items as the queues count them; one that only reads weighs one */
+    size_t octets; /* its message's, and of memory once that is decoded */
 
     size_t item_count, item_taken; /* of an issue request */
     atomic_size_t items_open;

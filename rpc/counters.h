@@ -19,6 +19,9 @@ struct rpc_counters {
     atomic_uint_fast64_t acted[RPC_COUNTER_ACTS_MAX]; /* changes made, by Certmill__Act */
     atomic_uint_fast64_t batches;                     /* prepared together */
     atomic_uint_fast64_t commits;
+    atomic_uint_fast64_t connections;           /* open now */
+    atomic_uint_fast64_t connections_refused;   /* more than the limits allow */
+    atomic_uint_fast64_t answers_dropped;       /* those before them were not read */
     atomic_uint_fast64_t refused[CA_ERR_COUNT]; /* items and messages by code */
 };
 

@@ -12,6 +12,8 @@ enum {
     QUEUE_ITEMS_DEFAULT = 4096,
     CALLER_ITEMS_DEFAULT = 2048,
     ACT_ITEMS_DEFAULT = 4096,
+    QUEUE_OCTETS_DEFAULT = 64 << 20,
+    CALLER_OCTETS_DEFAULT = 32 << 20,
     BATCH_ITEMS_DEFAULT = 64,
     TURN_ITEMS = 8, /* taken from one caller before it is the next one's turn: a vector's lanes */
     WORKERS_MAX = 64,
@@ -68,31 +70,7 @@ static struct rpc_caller *ring_pop(struct rpc_pipeline *pipeline)
     return caller;
 }
 
-/* ---- callers and calls */
-
-enum ca_err rpc_caller_new(struct rpc_pipeline *pipeline, struct rpc_caller **caller_out)
-{
-    struct rpc_caller *caller = calloc(1, sizeof(*caller));
-
-    *caller_out = caller;
-    if (caller == NULL)
-        return CA_ERR_NOMEM;
-    caller->pipeline = pipeline;
-    return CA_OK;
-}
-
-void rpc_caller_free(struct rpc_caller *caller)
-{
-    if (caller == NULL)
-        return;
-    struct rpc_pipeline *pipeline = caller->pipeline;
-    pthread_mutex_lock(&pipeline->lock);
-    bool is_last = caller->calls == 0;
-    caller->is_gone = true;
-    pthread_mutex_unlock(&pipeline->lock);
-    if (is_last)
-        free(caller);
-}
+/* ---- calls */
 
 static void call_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
                       struct rpc_call *call)
@@ -103,8 +81,6 @@ static void call_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
     else
         caller->last->next = call;
     caller->last = call;
-    caller->items += call->weight;
-    pipeline->items += call->weight;
     pipeline->waiting_items += call->weight;
     if (!caller->is_waiting)
         ring_push(pipeline, caller);
@@ -115,12 +91,13 @@ static enum ca_err call_admit(struct rpc_pipeline *pipeline, struct rpc_caller *
 {
     if (pipeline->is_draining)
         return CA_ERR_STOPPING;
+    enum ca_err err = rpc_room_take(pipeline, caller, call);
+    if (err != CA_OK)
+        return err;
     if (call->is_act)
-        return rpc_acts_take(pipeline, caller, call);
-    if (pipeline->items + call->weight > pipeline->limits.queue_items_max ||
-        caller->items + call->weight > pipeline->limits.caller_items_max)
-        return CA_ERR_BUSY;
-    call_take(pipeline, caller, call);
+        rpc_acts_take(pipeline, caller, call);
+    else
+        call_take(pipeline, caller, call);
     return CA_OK;
 }
 
@@ -143,11 +120,8 @@ enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline, struct rpc_caller 
 /* Before it is answered: whoever has the answer may ask again at once. */
 static void place_free(struct rpc_pipeline *pipeline, const struct rpc_call *call)
 {
-    struct rpc_caller *caller = call->caller;
-
     pthread_mutex_lock(&pipeline->lock);
-    *(call->is_act ? &caller->act_items : &caller->items) -= call->weight;
-    *(call->is_act ? &pipeline->act_items : &pipeline->items) -= call->weight;
+    rpc_room_free(pipeline, call);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
@@ -155,12 +129,11 @@ static void place_free(struct rpc_pipeline *pipeline, const struct rpc_call *cal
 static void call_end(struct rpc_pipeline *pipeline, struct rpc_caller *caller)
 {
     pthread_mutex_lock(&pipeline->lock);
-    bool is_last = --caller->calls == 0 && caller->is_gone;
+    caller->calls--;
+    rpc_caller_end(caller);
     if (--pipeline->calls == 0)
         pthread_cond_broadcast(&pipeline->idle);
     pthread_mutex_unlock(&pipeline->lock);
-    if (is_last)
-        free(caller);
 }
 
 /* ---- batches */
@@ -524,6 +497,7 @@ static bool compute_once(struct rpc_pipeline *pipeline, struct rpc_worker *worke
     struct rpc_batch *batch;
     struct rpc_group *groups;
 
+    pipeline->acts_in_row = 0;
     if ((groups = take_reserved(pipeline)) != NULL) {
         pipeline->in_hand++;
         rpc_pipeline_wake(pipeline);
@@ -537,7 +511,7 @@ static bool compute_once(struct rpc_pipeline *pipeline, struct rpc_worker *worke
         pthread_mutex_lock(&pipeline->lock);
         pipeline->preparing--;
     } else {
-        return false;
+        return pipeline->acts.first != NULL; /* it was the turn of issuing, but nothing is due */
     }
     pipeline->in_hand--;
     return true;
@@ -608,6 +582,10 @@ static void limits_set(struct rpc_limits *limits)
         limits->caller_items_max = CALLER_ITEMS_DEFAULT;
     if (limits->act_items_max == 0)
         limits->act_items_max = ACT_ITEMS_DEFAULT;
+    if (limits->queue_octets_max == 0)
+        limits->queue_octets_max = QUEUE_OCTETS_DEFAULT;
+    if (limits->caller_octets_max == 0)
+        limits->caller_octets_max = CALLER_OCTETS_DEFAULT;
     if (limits->batch_items_max == 0)
         limits->batch_items_max = BATCH_ITEMS_DEFAULT;
     if (limits->worker_count == 0)
@@ -731,6 +709,11 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
     }
     *pipeline_out = pipeline;
     return CA_OK;
+}
+
+struct rpc_counters *rpc_pipeline_counters(struct rpc_pipeline *pipeline)
+{
+    return &pipeline->engine.counters;
 }
 
 void rpc_pipeline_drain(struct rpc_pipeline *pipeline)

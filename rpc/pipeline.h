@@ -30,10 +30,14 @@ CA_MUST_CHECK enum ca_err rpc_pipeline_open(const struct rpc_config *config, str
 /* Ends when every call taken has been answered; later ones are refused with STOPPING. */
 void rpc_pipeline_drain(struct rpc_pipeline *pipeline);
 void rpc_pipeline_close(struct rpc_pipeline *pipeline); /* drains first */
+/* For what the transport counts. */
+struct rpc_counters *rpc_pipeline_counters(struct rpc_pipeline *pipeline);
 
-/* One source of calls, such as a connection: callers are served in turn. Freed with its last call.
+/*
+ * One source of calls, such as a connection: callers are served in turn. Those of one owner, such
+ * as a uid, have a limit together. Freed with its last call.
  */
-CA_MUST_CHECK enum ca_err rpc_caller_new(struct rpc_pipeline *pipeline,
+CA_MUST_CHECK enum ca_err rpc_caller_new(struct rpc_pipeline *pipeline, uint64_t owner,
                                          struct rpc_caller **caller_out);
 void rpc_caller_free(struct rpc_caller *caller);
 

@@ -26,16 +26,58 @@ static struct rpc_call *pop(struct rpc_call_queue *queue)
     return call;
 }
 
-enum ca_err rpc_acts_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
-                          struct rpc_call *call)
+static void ring_push(struct rpc_caller_ring *ring, struct rpc_caller *caller)
 {
-    if (pipeline->act_items + call->weight > pipeline->limits.act_items_max ||
-        caller->act_items + call->weight > pipeline->limits.caller_items_max)
-        return CA_ERR_BUSY;
-    pipeline->act_items += call->weight;
-    caller->act_items += call->weight;
-    push(&pipeline->acts, call);
-    return CA_OK;
+    caller->next_act = NULL;
+    if (ring->last == NULL)
+        ring->first = caller;
+    else
+        ring->last->next_act = caller;
+    ring->last = caller;
+}
+
+void rpc_acts_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller, struct rpc_call *call)
+{
+    bool is_waiting = caller->acts.first != NULL;
+
+    push(&caller->acts, call);
+    if (!is_waiting)
+        ring_push(&pipeline->acts, caller);
+}
+
+/* One call of the caller whose turn it is. */
+static struct rpc_call *pop_in_turn(struct rpc_pipeline *pipeline)
+{
+    struct rpc_caller_ring *ring = &pipeline->acts;
+    struct rpc_caller *caller = ring->first;
+
+    if (caller == NULL)
+        return NULL;
+    ring->first = caller->next_act;
+    if (ring->first == NULL)
+        ring->last = NULL;
+    struct rpc_call *call = pop(&caller->acts);
+    if (caller->acts.first != NULL)
+        ring_push(ring, caller);
+    return call;
+}
+
+struct rpc_call_queue rpc_acts_gather(struct rpc_pipeline *pipeline)
+{
+    bool is_shared = pipeline->signed_.first != NULL || pipeline->prepared.first != NULL;
+    struct rpc_call_queue *prepared = &pipeline->acts_prepared, gathered = { 0 };
+    size_t count = 0;
+
+    while (prepared->first != NULL &&
+           (!is_shared || count == 0 || count + prepared->first->weight <= RPC_ACTS_COMMIT)) {
+        struct rpc_call *call = pop(prepared);
+        count += call->weight;
+        push(&gathered, call);
+    }
+    pipeline->pending_items = 0;
+    for (struct rpc_call *call = prepared->first; call != NULL; call = call->next)
+        pipeline->pending_items += call->weight;
+    return gathered;
 }
 
 void rpc_acts_done(struct rpc_pipeline *pipeline, struct rpc_call_queue *acts)
@@ -81,12 +123,20 @@ bool rpc_acts_answer(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
     return true;
 }
 
+/* However many acts there are, issuing goes on beside them. */
+static bool is_turn_of_issuing(const struct rpc_pipeline *pipeline)
+{
+    return pipeline->acts_in_row >= RPC_ACTS_TURN &&
+           (pipeline->reserved.first != NULL || pipeline->ring_first != NULL);
+}
+
 bool rpc_acts_prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
 {
-    struct rpc_call *call = pop(&pipeline->acts);
+    struct rpc_call *call = is_turn_of_issuing(pipeline) ? NULL : pop_in_turn(pipeline);
 
     if (call == NULL)
         return false;
+    pipeline->acts_in_row += call->weight;
     pipeline->in_hand++;
     rpc_pipeline_wake(pipeline);
     pthread_mutex_unlock(&pipeline->lock);

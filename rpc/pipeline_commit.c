@@ -165,13 +165,11 @@ static void hand_to_sign(struct rpc_pipeline *pipeline, struct rpc_queue *from)
 
 static void write_once(struct rpc_pipeline *pipeline)
 {
-    struct content content = { pipeline->acts_prepared, pipeline->signed_, pipeline->write_first,
+    struct content content = { rpc_acts_gather(pipeline), pipeline->signed_, pipeline->write_first,
                                pipeline->prepared };
 
-    pipeline->acts_prepared = (struct rpc_call_queue){ 0 };
     pipeline->signed_ = pipeline->prepared = (struct rpc_queue){ 0 };
     pipeline->write_first = pipeline->write_last = NULL;
-    pipeline->pending_items = 0;
     pipeline->asked_ns = 0;
     rpc_pipeline_wake(pipeline);
     pthread_mutex_unlock(&pipeline->lock);

@@ -4,8 +4,9 @@
  *
  *   pipeline.c         calls, batches, the workers; opening and closing
  *   pipeline_acts.c    calls that revoke and the like
+ *   pipeline_callers.c who calls, and what room they have
  *   pipeline_remote.c  CAs whose keys are in another device
- *   pipeline_commit.c  one at a time commits for all
+ *   pipeline_commit.c  what goes into a commit, and when
  */
 #pragma once
 
@@ -23,14 +24,35 @@ struct rpc_call_queue {
     struct rpc_call *first, *last;
 };
 
+/* What is in the engine. Acts have room of their own: rooms[is_act]. */
+struct rpc_room {
+    size_t items;
+    size_t octets; /* of memory that requests hold */
+};
+
+/* All callers of one uid, say; there as long as one of them is. */
+struct rpc_owner {
+    struct rpc_owner *next;
+    uint64_t id;
+    size_t callers;
+    struct rpc_room rooms[2];
+};
+
 struct rpc_caller {
     struct rpc_pipeline *pipeline;
+    struct rpc_owner *owner;
     struct rpc_caller *next; /* in the ring of those with waiting calls */
     struct rpc_call *first, *last;
-    size_t items, act_items; /* in the engine */
-    bool is_waiting;         /* in the ring */
-    bool is_gone;            /* freed with its last call */
-    size_t calls;            /* in the engine */
+    bool is_waiting;             /* in the ring */
+    struct rpc_caller *next_act; /* in the ring of those with waiting acts; there while any wait */
+    struct rpc_call_queue acts;
+    struct rpc_room rooms[2];
+    bool is_gone; /* freed with its last call */
+    size_t calls; /* in the engine */
+};
+
+struct rpc_caller_ring {
+    struct rpc_caller *first, *last;
 };
 
 /*
@@ -77,11 +99,13 @@ struct rpc_pipeline {
     pthread_cond_t idle;    /* for drain and close */
     pthread_cond_t written; /* for writes */
     struct rpc_caller *ring_first, *ring_last;
-    size_t items;         /* in the engine */
-    size_t waiting_items; /* of them in the callers' queues */
+    struct rpc_owner *owners;
+    struct rpc_room rooms[2];
+    size_t waiting_items; /* in the callers' queues; without acts */
     struct rpc_queue prepared, reserved, signed_, done;
-    size_t act_items; /* in the engine: they have room of their own */
-    struct rpc_call_queue acts, acts_prepared, acts_done;
+    struct rpc_caller_ring acts; /* served in turn, a call each */
+    size_t acts_in_row;          /* prepared since workers last issued */
+    struct rpc_call_queue acts_prepared, acts_done;
     struct rpc_write *write_first, *write_last;
     size_t writes;        /* begun and not yet ended */
     size_t in_hand;       /* batches, groups and acts that workers prepare or sign */
@@ -125,14 +149,30 @@ void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
 /* Refused (err) or filled in: sent, and its place free again. The lock is not held. */
 void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err);
 
+/* ---- pipeline_callers.c; the lock is held */
+
+/* BUSY, or the call has its place, until rpc_room_free(). */
+CA_MUST_CHECK enum ca_err rpc_room_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
+                                        const struct rpc_call *call);
+void rpc_room_free(struct rpc_pipeline *pipeline, const struct rpc_call *call);
+/* Frees one that is gone, once it has no call. */
+void rpc_caller_end(struct rpc_caller *caller);
+
 /* ---- pipeline_acts.c */
 
-/* BUSY, or it is waiting for a worker. The lock is held. */
-CA_MUST_CHECK enum ca_err rpc_acts_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
-                                        struct rpc_call *call);
-/* One piece of a worker's work; false: there is none. The lock is held, but not meanwhile. */
+enum {
+    RPC_ACTS_TURN = 64,    /* prepared before issuing has its turn */
+    RPC_ACTS_COMMIT = 256, /* in a commit that issuing waits for; a call's acts stay together */
+};
+
+/* It waits for a worker. The lock is held. */
+void rpc_acts_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller, struct rpc_call *call);
+/* One piece of a worker's work; false: there is none, or it is the turn of issuing. The lock is
+ * held, but not meanwhile. */
 bool rpc_acts_answer(struct rpc_pipeline *pipeline, struct rpc_worker *worker);
 bool rpc_acts_prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker);
+/* Takes those for the next commit; what must wait stays pending. The lock is held. */
+struct rpc_call_queue rpc_acts_gather(struct rpc_pipeline *pipeline);
 /* In the writer's transaction; then, once it is known what became of that. The lock is not held. */
 CA_MUST_CHECK enum ca_err rpc_acts_put(struct rpc_pipeline *pipeline,
                                        const struct rpc_call_queue *acts,

@@ -44,10 +44,17 @@ struct rpc_clock {
 };
 
 struct rpc_limits {
-    size_t message_size_max; /* octets of one message; default 1 MiB */
-    size_t queue_items_max;  /* items waiting before BUSY; default 4096 */
-    size_t caller_items_max; /* items of one connection in the engine before BUSY; default 2048 */
-    size_t act_items_max;    /* acts waiting before BUSY, beside those; default 4096 */
+    size_t message_size_max;  /* octets of one message; default 1 MiB */
+    size_t queue_items_max;   /* items waiting before BUSY; default 4096 */
+    size_t caller_items_max;  /* items of one connection in the engine before BUSY; default 2048 */
+    size_t act_items_max;     /* acts waiting before BUSY, beside those; default 4096 */
+    size_t queue_octets_max;  /* octets of requests in the engine before BUSY, and as many of acts;
+                                 default 64 MiB */
+    size_t caller_octets_max; /* of one connection; default 32 MiB */
+    size_t unread_octets_max; /* octets of answers that one uid's connections do not read, before
+                                 more are dropped; of one connection a quarter; default 32 MiB */
+    size_t connections_max;   /* open; those without a uid have half, operators more; default 512 */
+    size_t uid_connections_max; /* of them of one uid; default 128 */
     size_t batch_items_max; /* items prepared or signed together, up to RPC_BATCH_MAX; default 64 */
     size_t worker_count;    /* threads that prepare and sign; 0: one per processor */
 };

@@ -586,6 +586,9 @@ static void counters_of_engine(struct counter_list *list, struct rpc_engine *eng
     counter_add(list, "acts.abandoned", acted(counters, CERTMILL__ACT__ACT_ABANDON));
     counter_add(list, "batches", atomic_load(&counters->batches));
     counter_add(list, "commits", atomic_load(&counters->commits));
+    counter_add(list, "connections", atomic_load(&counters->connections));
+    counter_add(list, "connections.refused", atomic_load(&counters->connections_refused));
+    counter_add(list, "answers.dropped", atomic_load(&counters->answers_dropped));
     for (size_t i = CA_OK + 1; i < CA_ERR_COUNT; i++) {
         uint64_t count = atomic_load(&counters->refused[i]);
         if (count == 0)

@@ -9,8 +9,6 @@
 
 static bool uid_is_listed(const struct rpc_config *config, uint64_t uid)
 {
-    if (uid == 0 || uid == getuid())
-        return true;
     for (size_t i = 0; i < config->ipc_uid_count; i++) {
         if (config->ipc_uids[i] == uid)
             return true;
@@ -24,9 +22,12 @@ void rpc_session_init(struct rpc_session *session, const struct rpc_config *conf
     memset(session, 0, sizeof(*session));
     if (has_uid) {
         snprintf(session->actor, sizeof(session->actor), "uid:%" PRIu64, uid);
-        session->is_allowed = uid_is_listed(config, uid);
+        session->is_operator = uid == 0 || uid == getuid();
+        session->is_allowed = session->is_operator || uid_is_listed(config, uid);
+        session->owner = session->is_allowed ? uid : RPC_OWNER_STRANGERS;
     } else {
         snprintf(session->actor, sizeof(session->actor), "loopback");
+        session->owner = RPC_OWNER_LOOPBACK;
         session->is_allowed = true; /* such listeners are bound to loopback: rpc_server_open() */
     }
 }

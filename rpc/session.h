@@ -12,11 +12,17 @@
 
 enum { RPC_ACTOR_LEN_MAX = 32 };
 
+/* Owners that are no uid: all whom the transport tells no uid, and all uids that may not ask. */
+#define RPC_OWNER_LOOPBACK  UINT64_MAX
+#define RPC_OWNER_STRANGERS (UINT64_MAX - 1)
+
 /* One connection. */
 struct rpc_session {
     char actor[RPC_ACTOR_LEN_MAX]; /* "uid:1000", "loopback": goes into audit records and request
                                       keys */
+    uint64_t owner;                /* whose limits it shares: its uid, or one of the above */
     bool is_allowed;
+    bool is_operator; /* root, or the daemon's own uid: always let in */
 };
 
 /* has_uid is false where the transport cannot tell. */

@@ -528,6 +528,11 @@ static enum ca_err build_numbers(const struct builder *builder)
         .queue_items_max = settings->limits.queue_items.value,
         .caller_items_max = settings->limits.caller_items.value,
         .act_items_max = settings->limits.act_items.value,
+        .queue_octets_max = settings->limits.queue_octets.value,
+        .caller_octets_max = settings->limits.caller_octets.value,
+        .unread_octets_max = settings->limits.unread_octets.value,
+        .connections_max = settings->limits.connections.value,
+        .uid_connections_max = settings->limits.uid_connections.value,
         .batch_items_max = settings->limits.batch_items.value,
         .worker_count = settings->limits.workers.value,
     };

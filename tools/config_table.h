@@ -14,6 +14,7 @@ struct config_store_settings {
 struct config_limit_settings {
     unsigned line;
     struct config_number message_size, queue_items, caller_items, act_items, batch_items, workers;
+    struct config_number queue_octets, caller_octets, unread_octets, connections, uid_connections;
 };
 struct config_signer_settings {
     unsigned line;

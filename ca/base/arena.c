@@ -101,6 +101,11 @@ struct ca_bytes ca_arena_copy(struct ca_arena *arena, struct ca_bytes bytes)
     return ca_bytes_of(copy, bytes.len);
 }
 
+size_t ca_arena_used(const struct ca_arena *arena)
+{
+    return arena->size - (arena->newest->size - arena->newest->used);
+}
+
 void ca_arena_reset(struct ca_arena *arena)
 {
     while (arena->newest->older != NULL) {

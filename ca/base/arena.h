@@ -25,5 +25,8 @@ void *ca_arena_alloc_raw(struct ca_arena *arena, size_t size);
 /* A copy with a NUL behind it; data is NULL when the arena is exhausted. */
 struct ca_bytes ca_arena_copy(struct ca_arena *arena, struct ca_bytes bytes);
 
+/* Octets lent, and those that blocks before the newest had left. */
+size_t ca_arena_used(const struct ca_arena *arena);
+
 /* Ends everything lent. Keeps the first block, so that a reused arena asks for no memory. */
 void ca_arena_reset(struct ca_arena *arena);

@@ -46,3 +46,17 @@ Test(arena, a_copy_ends_with_a_nul)
     cr_assert(copy.data[3] == 0);
     ca_arena_free(arena);
 }
+
+Test(arena, tells_what_is_in_use)
+{
+    struct ca_arena *arena;
+
+    check_ok(ca_arena_new(64, 1 << 20, &arena));
+    cr_assert(ca_arena_used(arena) == 0);
+    cr_assert(ca_arena_alloc(arena, 16) != NULL && ca_arena_used(arena) == 16);
+    cr_assert(ca_arena_alloc(arena, 1000) != NULL);
+    cr_assert(ca_arena_used(arena) == 64 + 1008); /* aligned; the first block's rest is lost */
+    ca_arena_reset(arena);
+    cr_assert(ca_arena_used(arena) == 0);
+    ca_arena_free(arena);
+}

@@ -9,6 +9,7 @@ go back to where they were. Needs nothing but python3. Usage: flood.py FOLDER-OF
 import os
 import pathlib
 import random
+import re
 import select
 import shutil
 import socket
@@ -72,7 +73,8 @@ def issue(count):
 
 
 class Daemon:
-    def __init__(self, programs):
+    def __init__(self, programs, settings=None):
+        """settings: names of certmill.conf and values other than the usual ones."""
         self.dir = tempfile.mkdtemp(prefix="certmill-flood-")
         passphrase = f"{self.dir}/passphrase"
         with open(passphrase, "w", opener=lambda p, f: os.open(p, f, 0o600)) as file:
@@ -88,9 +90,12 @@ class Daemon:
         )
         config = pathlib.Path(f"{instance}/certmill.conf")
         ipc = '"ipc://certmill.sock"'
-        config.write_text(
-            config.read_text().replace(ipc, f'{ipc}, "tcp://127.0.0.1:{self.port}"', 1)
-        )
+        text = config.read_text().replace(ipc, f'{ipc}, "tcp://127.0.0.1:{self.port}"', 1)
+        for name, value in (settings or {}).items():
+            text, count = re.subn(rf"# {name} = .*;", f"{name} = {value};", text)
+            if count != 1:
+                raise SystemExit(f"no setting {name}")
+        config.write_text(text)
         self.path = f"{instance}/certmill.sock"
         ready, ready_end = os.pipe()
         self.log = open(f"{self.dir}/log", "w+")
@@ -111,7 +116,7 @@ class Daemon:
         self.process.kill()
         self.process.wait()
         shutil.rmtree(self.dir)
-        raise SystemExit(f"flood: {what}")
+        raise SystemExit(f"{pathlib.Path(sys.argv[0]).stem}: {what}")
 
     def expect(self, truth, what):
         if not truth:
@@ -132,6 +137,11 @@ class Daemon:
         while not condition():
             self.expect(time.monotonic() < end, what)
             time.sleep(0.01)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.dir)
 
     def stop(self):
         self.process.terminate()

@@ -343,7 +343,8 @@ static bool health_says(const char *alarm, bool *is_issuing)
     return is_said;
 }
 
-static void check_refused(const char *id, const char *code)
+/* Asks for one; refused with this code, or there ("OK"). No intent is left. */
+static void ask_one(const char *id, const char *code, uint8_t serial_out[CA_SERIAL_LEN])
 {
     struct rpc_client *client = daemon_connect(&service, TIMEOUT_MS);
     struct daemon_item item;
@@ -351,29 +352,102 @@ static void check_refused(const char *id, const char *code)
 
     daemon_item(&service, &item, id, 0);
     Certmill__Answer *answer = daemon_issue(client, &pointer, 1);
-    const Certmill__Status *status = answer->issue->items[0]->status;
-    cr_assert_str_eq(status == NULL ? "OK" : status->code, code);
+    const Certmill__IssueResult *result = answer->issue->items[0];
+    cr_assert_str_eq(result->status == NULL ? "OK" : result->status->code, code);
+    if (serial_out != NULL) {
+        cr_assert(result->serial.len == CA_SERIAL_LEN);
+        memcpy(serial_out, result->serial.data, CA_SERIAL_LEN);
+    }
     certmill__answer__free_unpacked(answer, NULL);
     cr_assert(daemon_counter(client, "store.intents") == 0);
     rpc_client_close(client);
 }
 
+static void check_refused(const char *id, const char *code)
+{
+    ask_one(id, code, NULL);
+}
+
+static void revoke_one(uint8_t serial[CA_SERIAL_LEN])
+{
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__ActRequest act = CERTMILL__ACT_REQUEST__INIT;
+    Certmill__ActItem item, *pointer = &item;
+    struct rpc_client *client = daemon_connect(&service, TIMEOUT_MS);
+    char id[] = "signer-revoke-000001";
+
+    certmill__act_item__init(&item);
+    item.request_id = id;
+    item.act = CERTMILL__ACT__ACT_REVOKE;
+    item.reason = 1; /* keyCompromise: the urgent one */
+    item.serial = (ProtobufCBinaryData){ CA_SERIAL_LEN, serial };
+    act.n_items = 1;
+    act.items = &pointer;
+    request.method_case = CERTMILL__REQUEST__METHOD_ACT;
+    request.act = &act;
+    Certmill__Answer *answer = daemon_ask(client, &request);
+    cr_assert(answer->act != NULL && answer->act->n_items == 1);
+    const Certmill__ActResult *result = answer->act->items[0];
+    cr_assert(result->status == NULL, "%s", result->status->code);
+    cr_assert(result->state == CERTMILL__STATE__STATE_REVOKED && result->sequence > 0);
+    certmill__answer__free_unpacked(answer, NULL);
+    rpc_client_close(client);
+}
+
+static void check_is_revoked(uint8_t serial[CA_SERIAL_LEN])
+{
+    struct rpc_client *client = daemon_connect(&service, TIMEOUT_MS);
+    ProtobufCBinaryData asked = { CA_SERIAL_LEN, serial };
+    Certmill__Answer *answer = daemon_get(client, &asked, 1);
+    const Certmill__Certificate *got = answer->get->items[0];
+
+    cr_assert(got->status == NULL && got->state == CERTMILL__STATE__STATE_REVOKED);
+    cr_assert(got->reason == 1);
+    certmill__answer__free_unpacked(answer, NULL);
+    rpc_client_close(client);
+}
+
 Test(signer, without_consent_issuing_stops_clearly_and_the_rest_goes_on)
 {
+    uint8_t serial[CA_SERIAL_LEN];
+    struct store_info info;
     bool is_issuing;
 
     make("\"never\"");
     cr_assert(!health_says("SIGNER", &is_issuing) && is_issuing);
-    check_refused("signer-before-000001", "OK");
+    ask_one("signer-before-000001", "OK", serial);
     kill(signer_of(service.pid), SIGKILL);
     while (!health_says("SIGNER", &is_issuing))
         pause_us(1000);
     cr_assert(!is_issuing);
     check_refused("signer-after-0000001", "KEY_UNUSABLE"); /* and no intent is left */
     check_refused("signer-before-000001", "OK");           /* what is there is there */
+    revoke_one(serial);
+    check_refused("signer-after-0000001", "KEY_UNUSABLE");
+    daemon_kill(&service); /* as soon as it was acknowledged */
+    daemon_check_store(&service, &info);
+    cr_assert(info.certificate_count == 1 && info.intent_count == 0);
+    daemon_start(&service);
+    check_is_revoked(serial);
+    check_refused("signer-after-0000001", "OK");
+    daemon_stop(&service);
+    daemon_unmake(&service);
+}
+
+Test(signer, a_revocation_asked_for_at_the_moment_it_dies_succeeds)
+{
+    uint8_t serial[CA_SERIAL_LEN];
+
+    make("\"source\"");
+    ask_one("signer-before-000001", "OK", serial);
+    load_begin();
+    await_acknowledged(ENOUGH);
+    kill(signer_of(service.pid), SIGKILL); /* issuing has its hands full of signatures */
+    revoke_one(serial);
+    load_end();
     daemon_kill(&service);
     daemon_start(&service);
-    check_refused("signer-after-0000001", "OK");
+    check_is_revoked(serial);
     daemon_stop(&service);
     daemon_unmake(&service);
 }

@@ -123,7 +123,7 @@ static inline void take_answer(void *arg, struct rpc_call *call)
 
 static inline struct rpc_call *call_of(const Certmill__Request *request)
 {
-    static struct rpc_session session = { "uid:7", true };
+    static struct rpc_session session = { .actor = "uid:7", .is_allowed = true };
     size_t size = certmill__request__get_packed_size(request);
     uint8_t *packed = malloc(size + 1);
     struct rpc_call *call;

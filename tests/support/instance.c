@@ -3,6 +3,7 @@
 
 #include <ftw.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -174,9 +175,12 @@ struct asker {
     pthread_mutex_t lock;
     pthread_cond_t ready;
     struct rpc_session session;
-    struct rpc_caller *caller;
+    struct rpc_caller *caller; /* its own, or NULL */
     Certmill__Answer *answer;
+    size_t place;
 };
+
+static atomic_size_t answered;
 
 static void take_answer(void *arg, struct rpc_call *call)
 {
@@ -190,6 +194,7 @@ static void take_answer(void *arg, struct rpc_call *call)
     rpc_caller_free(asker->caller); /* the pipeline may be gone when the answer is looked at */
     pthread_mutex_lock(&asker->lock);
     asker->answer = certmill__answer__unpack(NULL, size, packed);
+    asker->place = atomic_fetch_add(&answered, 1);
     pthread_cond_signal(&asker->ready);
     pthread_mutex_unlock(&asker->lock);
     free(packed);
@@ -283,7 +288,8 @@ void instance_act_item(Certmill__ActItem *item, const char *request_id, Certmill
     item->serial = rpc_binary(serial);
 }
 
-struct asker *instance_ask_begin(struct instance *instance, const Certmill__Request *request)
+struct asker *instance_ask_begin_as(struct instance *instance, struct rpc_caller *caller,
+                                    const Certmill__Request *request)
 {
     struct asker *asker = calloc(1, sizeof(*asker));
     size_t size = certmill__request__get_packed_size(request);
@@ -294,14 +300,17 @@ struct asker *instance_ask_begin(struct instance *instance, const Certmill__Requ
     pthread_mutex_init(&asker->lock, NULL);
     pthread_cond_init(&asker->ready, NULL);
     rpc_session_init(&asker->session, &instance->config, true, 0);
-    check_ok(rpc_caller_new(instance->pipeline, &asker->caller));
+    if (caller == NULL) {
+        check_ok(rpc_caller_new(instance->pipeline, 0, &asker->caller));
+        caller = asker->caller;
+    }
     check_ok(rpc_call_new(&call));
     call->connection = asker;
     call->session = &asker->session;
     enum ca_err err = rpc_call_decode(call, ca_bytes_of(packed, size));
     free(packed);
     if (err == CA_OK)
-        err = rpc_pipeline_offer(instance->pipeline, asker->caller, call);
+        err = rpc_pipeline_offer(instance->pipeline, caller, call);
     if (err != CA_OK) {
         rpc_call_refuse(call, err);
         take_answer(NULL, call);
@@ -309,13 +318,24 @@ struct asker *instance_ask_begin(struct instance *instance, const Certmill__Requ
     return asker;
 }
 
-Certmill__Answer *instance_ask_end(struct asker *asker)
+struct asker *instance_ask_begin(struct instance *instance, const Certmill__Request *request)
+{
+    return instance_ask_begin_as(instance, NULL, request);
+}
+
+size_t instance_ask_place(struct asker *asker)
 {
     pthread_mutex_lock(&asker->lock);
     while (asker->answer == NULL)
         pthread_cond_wait(&asker->ready, &asker->lock);
-    Certmill__Answer *answer = asker->answer;
     pthread_mutex_unlock(&asker->lock);
+    return asker->place;
+}
+
+Certmill__Answer *instance_ask_end(struct asker *asker)
+{
+    instance_ask_place(asker);
+    Certmill__Answer *answer = asker->answer;
     pthread_cond_destroy(&asker->ready);
     pthread_mutex_destroy(&asker->lock);
     free(asker);

@@ -58,4 +58,9 @@ enum ca_err instance_check(struct instance *instance);
 /* Several calls at once: start, then wait for all. */
 struct asker;
 struct asker *instance_ask_begin(struct instance *instance, const Certmill__Request *request);
+/* The same by a caller that lives longer. */
+struct asker *instance_ask_begin_as(struct instance *instance, struct rpc_caller *caller,
+                                    const Certmill__Request *request);
+/* How many were answered before it, of all; waits. */
+size_t instance_ask_place(struct asker *asker);
 Certmill__Answer *instance_ask_end(struct asker *asker);
