@@ -8,6 +8,7 @@
 #include <openssl/sha.h>
 #include <stdlib.h>
 
+#include "ca/crypto/ec_lanes.h"
 #include "ca/crypto/internal.h"
 
 const char *crypto_key_type_name(enum crypto_key_type type)
@@ -312,6 +313,13 @@ static enum ca_err sign_batch(struct crypto *crypto, const struct crypto_private
     for (size_t i = 0; i < count && err == CA_OK; i++)
         err = sign_one(key, sig, messages[i], &signatures[i]);
     return err;
+}
+
+size_t crypto_sign_lot(const struct crypto_public_key *key)
+{
+    if (is_batched(key->type))
+        return EC_LANES;
+    return key->type == CRYPTO_KEY_RSA ? crypto_rsa_sign_lot(key) : 1;
 }
 
 static size_t batch_at(size_t i, size_t count)

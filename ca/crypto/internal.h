@@ -173,6 +173,7 @@ CA_MUST_CHECK enum ca_err crypto_rsa_verify_own_many(struct crypto *crypto,
                                                      enum crypto_sig sig,
                                                      const struct ca_bytes *messages, size_t count,
                                                      const struct ca_bytes *signatures);
+size_t crypto_rsa_sign_lot(const struct crypto_public_key *key); /* crypto_sign_lot() */
 CA_MUST_CHECK enum ca_err crypto_rsa_sign_many(struct crypto *crypto,
                                                const struct crypto_private_key *key,
                                                enum crypto_sig sig, const struct ca_bytes *messages,

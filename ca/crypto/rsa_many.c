@@ -11,6 +11,7 @@
 enum {
     LANES_VERIFY_MIN = 3, /* a vector of verifications costs as much as two by OpenSSL */
     LANES_SIGN_MIN = 3,   /* and one of signatures, too */
+    SIGN_LOT = RSA_LANES,
 };
 
 static bool is_usual_exponent(struct ca_bytes exponent)
@@ -122,6 +123,14 @@ enum ca_err crypto_rsa_verify_own_many(struct crypto *crypto, const struct crypt
 }
 
 /* ---- signing */
+
+size_t crypto_rsa_sign_lot(const struct crypto_public_key *key)
+{
+    bool has_lanes = crypto_ec_backend_best() == CRYPTO_EC_LANES &&
+                     rsa_lanes_limbs(key->modulus.len) != 0 && is_usual_exponent(key->exponent);
+
+    return has_lanes ? SIGN_LOT : 1;
+}
 
 /*
  * A signature that is right modulo one factor only tells both: each is raised to e, and must give
