@@ -4,7 +4,7 @@
 
 #include <openssl/crypto.h>
 
-#include "ca/crypto/ec_lanes.h"
+#include "ca/crypto/registers.h"
 
 /* ---- public exponentiation */
 
@@ -256,11 +256,10 @@ static __attribute__((noinline)) void sign(const struct rsa_lanes_key *key, size
     OPENSSL_cleanse(signature, sizeof(signature));
 }
 
-/* What the functions below sign() left behind: columns, and what went into memory from registers.
- */
+/* The frame of sign() and what is below: columns, and what went into memory from registers. */
 static __attribute__((noinline)) void wipe_stack(void)
 {
-    uint8_t stack[4 * RSA_LIMBS_MAX * sizeof(rsa_vector)];
+    uint8_t stack[sizeof(struct sign_work) + 6 * RSA_LIMBS_MAX * sizeof(rsa_vector)];
 
     OPENSSL_cleanse(stack, sizeof(stack));
 }
@@ -270,5 +269,6 @@ void crypto_rsa_lanes_sign(const struct rsa_lanes_key *key, size_t len,
                            uint8_t (*signatures_out)[RSA_OCTETS_MAX])
 {
     sign(key, len, encoded, count, signatures_out);
+    crypto_registers_wipe();
     wipe_stack();
 }

@@ -8,6 +8,7 @@
 #endif
 #include "ca/crypto/rsa_lanes_kernel.c"
 
+#include "ca/crypto/ec_lanes.h"
 #include "ca/keys/secret.h"
 #include "tests/support/check.h"
 #include "tests/support/rsa_reference.h"
