@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lots of RSA signatures: the lanes, and OpenSSL where there are none, answer the same. */
 #include <openssl/crypto.h>
+#include <openssl/x509.h>
 
 #include "ca/keys/secret.h"
 #include "tests/support/check.h"
@@ -316,5 +317,60 @@ Test(rsa_many, a_faulty_signature_does_not_leave_the_lanes)
                         ca_bytes_of(&none, sizeof(none)));
         *numbers[i] ^= 1 << 5;
         check_ok(crypto_sign_many(lanes, keys[0], sigs[0], messages, 8, signatures));
+    }
+}
+
+/* PKCS#8 of a new key with this exponent, its factors the other way round if asked for. */
+static struct crypto_private_key *foreign_key(BN_ULONG exponent, bool is_swapped)
+{
+    RSA *rsa = RSA_new();
+    EVP_PKEY *pkey = EVP_PKEY_new();
+    struct crypto_private_key *key;
+    uint8_t *der = NULL;
+
+    BN_set_word(ref.e, exponent);
+    cr_assert_eq(RSA_generate_key_ex(rsa, 2048, ref.e, NULL), 1);
+    if (is_swapped) {
+        BIGNUM *p = BN_dup(RSA_get0_q(rsa)), *q = BN_dup(RSA_get0_p(rsa));
+        BIGNUM *dp = BN_dup(RSA_get0_dmq1(rsa)), *dq = BN_dup(RSA_get0_dmp1(rsa));
+        BIGNUM *inverse = BN_mod_inverse(NULL, q, p, ref.context);
+        cr_assert(RSA_set0_factors(rsa, p, q) == 1);
+        cr_assert(RSA_set0_crt_params(rsa, dp, dq, inverse) == 1);
+    }
+    cr_assert_eq(EVP_PKEY_assign_RSA(pkey, rsa), 1);
+    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(pkey);
+    int len = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+    cr_assert_gt(len, 0);
+    check_ok(crypto_private_key_parse(ca_bytes_of(der, (size_t)len), &key));
+    PKCS8_PRIV_KEY_INFO_free(info);
+    EVP_PKEY_free(pkey);
+    OPENSSL_free(der);
+    return key;
+}
+
+Test(rsa_many, keys_from_elsewhere_sign_with_lanes_or_without)
+{
+    static const struct {
+        BN_ULONG exponent;
+        bool is_swapped, has_lanes;
+    } cases[] = { { 65537, false, true }, { 65537, true, true }, { 65539, false, false } };
+    struct ca_bytes messages[LOT_MAX];
+    struct crypto_signature mine[LOT_MAX], openssl[LOT_MAX];
+    struct crypto_own_key *own;
+
+    make_messages(messages);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct crypto_private_key *key = foreign_key(cases[i].exponent, cases[i].is_swapped);
+        cr_assert_eq(key->lanes != NULL,
+                     cases[i].has_lanes && crypto_ec_backend_best() == CRYPTO_EC_LANES);
+        check_ok(crypto_sign_many(lanes, key, sigs[0], messages, LOT_MAX, mine));
+        check_ok(crypto_sign_many(single, key, sigs[0], messages, LOT_MAX, openssl));
+        for (size_t k = 0; k < LOT_MAX; k++)
+            check_bytes(ca_bytes_of(mine[k].bytes, mine[k].len),
+                        ca_bytes_of(openssl[k].bytes, openssl[k].len));
+        check_ok(crypto_own_key_new(crypto_private_key_public(key), &own));
+        check_ok(crypto_verify_own_many(lanes, own, sigs[0], messages, LOT_MAX, mine));
+        crypto_own_key_free(own);
+        crypto_private_key_free(key);
     }
 }
