@@ -112,7 +112,7 @@ struct crypto_signature {
     size_t len;
 };
 /* All or none: on an error the signatures are wiped. RANDOM if the random source fails or repeats
- * itself. */
+ * itself, SIGNATURE_WRONG if an RSA signature does not give back what was signed. */
 CA_MUST_CHECK enum ca_err crypto_sign_many(struct crypto *crypto,
                                            const struct crypto_private_key *key,
                                            enum crypto_sig sig, const struct ca_bytes *messages,

@@ -9,14 +9,14 @@
 /* ---- public exponentiation */
 
 enum {
-    SHIFT_MAX = 20, /* bits that one step of power_of_two() goes up */
+    SHIFT_MAX = 20, /* bits that shift_up() goes up at once */
     SQUARINGS = 16, /* 65537 = 2^16 + 1 */
 };
 
 /*
- * a 2^shift mod n or up to n more, for a < 3 n: takes off a multiple of n that is read off the
- * upper limbs. Those hold 2^104 / 2^32 of precision at least and doubles keep 53 bits of it, so
- * a quotient below 2^(SHIFT_MAX + 2) is at most one off either way; it is taken one too small.
+ * a 2^shift mod n or up to 2 n more, for a < 3 n: takes off a multiple of n that is read off the
+ * two upper limbs. They hold the upper 39 bits of n at least (4096 bits in 80 limbs), so a quotient
+ * below 2^(SHIFT_MAX + 2) is at most one off either way; it is taken one too small.
  */
 static void shift_up(const struct rsa_modulus *modulus, rsa_vector *a, int shift)
 {
