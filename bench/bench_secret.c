@@ -5,7 +5,8 @@
  * Two classes of secrets, a fixed and rather special one and random ones, take turns at random;
  * Welch's t-test compares the times of both, over all and below several quantiles, where a
  * leak would not drown in interruptions. The largest |t| is printed: beyond 4.5 there is
- * something to explain, beyond 10 there is a leak. Takes the number of samples, 100000.
+ * something to explain, beyond 10 there is a leak. Takes the number of samples, 100000; of RSA,
+ * a tenth.
  */
 #include <math.h>
 #include <openssl/rand.h>
@@ -14,6 +15,7 @@
 
 #include "bench/bench.h"
 #include "ca/crypto/ec_lanes.h"
+#include "ca/crypto/rsa_lanes.h"
 
 enum { SAMPLES = 100000, QUANTILES = 12, LOT = EC_LANES };
 
@@ -27,6 +29,10 @@ struct world {
     struct ec_number k[LOT], x[LOT], z[LOT];
     struct crypto_ec_key key;
     uint8_t digest[LOT][32], fresh[LOT][32], signature[LOT][64];
+
+    struct rsa_lanes_key rsa;
+    uint8_t encoded[RSA_LANES_MESSAGES][RSA_OCTETS_MAX];
+    uint8_t rsa_signature[RSA_LANES_MESSAGES][RSA_OCTETS_MAX];
 };
 
 static void must(bool is_fine, const char *what)
@@ -83,6 +89,48 @@ static void run_sign(struct world *world)
 {
     crypto_ec_sign_many(world->engine[world->backend], &world->key, (const void *)world->digest,
                         LOT, (const void *)world->fresh, world->signature);
+}
+
+/* Below 2^1023, limb by limb. */
+static void draw_half(uint64_t limb[RSA_HALF_LIMBS_MAX], size_t limbs)
+{
+    const uint64_t mask = ((uint64_t)1 << 52) - 1;
+
+    draw(limb, limbs * sizeof(*limb));
+    for (size_t i = 0; i < limbs; i++)
+        limb[i] &= i == limbs - 1 ? mask >> 17 : mask;
+}
+
+/* Exponents of a single one, and factors of all ones, against random ones. They need not fit. */
+static void make_rsa(struct world *world, bool is_fixed)
+{
+    enum { LIMBS = 20 };
+    struct rsa_lanes_key *key = &world->rsa;
+
+    draw(world->encoded, sizeof(world->encoded));
+    key->limbs = LIMBS;
+    for (int half = 0; half < 2; half++) {
+        draw_half(key->factor[half], LIMBS);
+        draw_half(key->exponent[half], LIMBS);
+        draw_half(key->square[half], LIMBS);
+        draw_half(key->cube[half], LIMBS);
+        draw_half(key->crt[half], LIMBS);
+        for (size_t i = 0; i < LIMBS && is_fixed; i++) {
+            key->exponent[half][i] = i == 0 ? 1 : 0;
+            key->factor[half][i] = ((uint64_t)1 << (i == LIMBS - 1 ? 36 : 52)) - 1;
+        }
+        key->factor[half][0] |= 1;
+        key->factor[half][LIMBS - 1] |= (uint64_t)1 << 35;
+        key->inverse[half] = rsa_lanes_inverse(key->factor[half][0]);
+    }
+    for (size_t i = 0; i < RSA_LANES_MESSAGES; i++)
+        world->encoded[i][0] = 0;
+}
+
+static void run_rsa(struct world *world)
+{
+    crypto_rsa_lanes_sign(&world->rsa, 256, (const void *)world->encoded, RSA_LANES_MESSAGES,
+                          world->rsa_signature);
 }
 
 /* ---- statistics */
@@ -173,6 +221,9 @@ int main(int argc, char **argv)
         bench_figure(prefix, ".multiply.t", measure(world, count, make_scalars, run_multiply), "t");
         bench_figure(prefix, ".sign.t", measure(world, count, make_keys, run_sign), "t");
     }
+    if (backend_count == 2)
+        bench_figure("secret.lanes.rsa2048", ".sign.t",
+                     measure(world, count / 10 + 1, make_rsa, run_rsa), "t");
     for (size_t i = 0; i < backend_count; i++)
         crypto_ec_free(world->engine[i]);
     free(world);

@@ -382,24 +382,20 @@ static void take_calls(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
     }
 }
 
-/* The lanes of a vector cost the same full or empty. */
-static bool is_signed_in_lanes(const struct rpc_ca *ca)
-{
-    return ca->issuer.key->type == CRYPTO_KEY_P256 || ca->issuer.key->type == CRYPTO_KEY_SM2;
-}
-
-/* The next group to be signed, with others behind it that fit into the same lanes. */
+/* The next group to be signed, with others behind it that fit into the same lanes of a vector,
+ * which cost the same full or empty. */
 static struct rpc_group *take_reserved(struct rpc_pipeline *pipeline)
 {
     struct rpc_queue *queue = &pipeline->reserved;
     struct rpc_group *first = rpc_queue_pop(queue);
 
-    if (first == NULL || !is_signed_in_lanes(first->ca))
+    if (first == NULL)
         return first;
+    size_t lot = crypto_sign_lot(first->ca->issuer.key);
     struct rpc_group *last = first;
     size_t count = first->count;
     while (queue->first != NULL && queue->first->ca == first->ca &&
-           count + queue->first->count <= TURN_ITEMS) {
+           count + queue->first->count <= lot) {
         count += queue->first->count;
         last->next = rpc_queue_pop(queue);
         last = last->next;

@@ -445,6 +445,8 @@ life\.renew\.p256\.efficiency >= 0.80
 start\.[0-9]+\.anonymous_mib <= 128
 crypto\.lanes\.(p256|sm2)\.(sign|verify)\.ratio >= 3.5
 crypto\.lanes\.(p256|sm2)\.verify_own\.ratio >= 6
+crypto\.lanes\.rsa2048\.sign\.ratio >= 1.4
+crypto\.lanes\.rsa2048\.verify\.ratio >= 2.5
 hsm\.softhsm\.efficiency >= 0.9
 crypto\.portable\.sm2\.(sign|verify)\.ratio >= 0.7
 END

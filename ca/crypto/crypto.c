@@ -8,6 +8,7 @@
 #include <openssl/sha.h>
 #include <stdlib.h>
 
+#include "ca/crypto/ec_lanes.h"
 #include "ca/crypto/internal.h"
 
 const char *crypto_key_type_name(enum crypto_key_type type)
@@ -238,8 +239,6 @@ static enum ca_err verify_single(struct crypto *crypto, const struct crypto_veri
 {
     switch (job->key->type) {
     case CRYPTO_KEY_P384: return crypto_p384_verify(crypto, job);
-    case CRYPTO_KEY_RSA:
-        return crypto_rsa_verify(crypto, job->key, NULL, job->sig, job->message, job->signature);
     case CRYPTO_KEY_ED25519:
         return crypto_ed25519_verify(job->key->point, job->message, job->signature);
     default: return CA_ERR_CSR_SIG;
@@ -251,24 +250,46 @@ static bool is_batched(enum crypto_key_type type)
     return type == CRYPTO_KEY_P256 || type == CRYPTO_KEY_SM2;
 }
 
+/* Jobs of one kind of arithmetic, until there are enough of them. */
+struct verify_batch {
+    void (*verify)(struct crypto *crypto, struct crypto_verification *const *jobs, size_t count);
+    struct crypto_verification *jobs[CRYPTO_BATCH_MAX];
+    size_t count;
+};
+
+static void batch_end(struct crypto *crypto, struct verify_batch *batch)
+{
+    if (batch->count > 0)
+        batch->verify(crypto, batch->jobs, batch->count);
+    batch->count = 0;
+}
+
+static void batch_add(struct crypto *crypto, struct verify_batch *batch,
+                      struct crypto_verification *job)
+{
+    batch->jobs[batch->count++] = job;
+    if (batch->count == CRYPTO_BATCH_MAX)
+        batch_end(crypto, batch);
+}
+
 void crypto_verify_many(struct crypto *crypto, struct crypto_verification *jobs, size_t count)
 {
-    struct crypto_verification *batch[CRYPTO_BATCH_MAX];
-    size_t batch_count = 0;
+    struct verify_batch elliptic = { .verify = crypto_elliptic_verify_many };
+    struct verify_batch rsa = { .verify = crypto_rsa_verify_many };
 
     for (size_t i = 0; i < count; i++) {
         struct crypto_verification *job = &jobs[i];
         if (!crypto_sig_fits(job->sig, job->key->type))
             job->result = CA_ERR_CSR_SIG;
         else if (is_batched(job->key->type))
-            batch[batch_count++] = job;
+            batch_add(crypto, &elliptic, job);
+        else if (job->key->type == CRYPTO_KEY_RSA)
+            batch_add(crypto, &rsa, job);
         else
             job->result = verify_single(crypto, job);
-        if (batch_count == CRYPTO_BATCH_MAX || (i + 1 == count && batch_count > 0)) {
-            crypto_elliptic_verify_many(crypto, batch, batch_count);
-            batch_count = 0;
-        }
     }
+    batch_end(crypto, &elliptic);
+    batch_end(crypto, &rsa);
 }
 
 /* ---- sign */
@@ -283,13 +304,11 @@ static enum ca_err sign_p384(const struct crypto_private_key *key, enum crypto_s
     return crypto_p384_sign(key, digest, crypto_hash_len(hash), signature);
 }
 
-static enum ca_err sign_one(struct crypto *crypto, const struct crypto_private_key *key,
-                            enum crypto_sig sig, struct ca_bytes message,
-                            struct crypto_signature *signature)
+static enum ca_err sign_one(const struct crypto_private_key *key, enum crypto_sig sig,
+                            struct ca_bytes message, struct crypto_signature *signature)
 {
     switch (key->public.type) {
     case CRYPTO_KEY_P384: return sign_p384(key, sig, message, signature);
-    case CRYPTO_KEY_RSA: return crypto_rsa_sign(crypto, key, sig, message, signature);
     case CRYPTO_KEY_ED25519: return crypto_ed25519_sign(key->secret, message, signature);
     default: return CA_ERR_KEY_UNUSABLE;
     }
@@ -308,9 +327,18 @@ static enum ca_err sign_batch(struct crypto *crypto, const struct crypto_private
         return crypto_elliptic_sign_many(crypto, key, (const uint8_t(*)[CA_DIGEST_LEN])digests,
                                          count, signatures);
     }
+    if (key->public.type == CRYPTO_KEY_RSA)
+        return crypto_rsa_sign_many(crypto, key, sig, messages, count, signatures);
     for (size_t i = 0; i < count && err == CA_OK; i++)
-        err = sign_one(crypto, key, sig, messages[i], &signatures[i]);
+        err = sign_one(key, sig, messages[i], &signatures[i]);
     return err;
+}
+
+size_t crypto_sign_lot(const struct crypto_public_key *key)
+{
+    if (is_batched(key->type))
+        return EC_LANES;
+    return key->type == CRYPTO_KEY_RSA ? crypto_rsa_sign_lot(key) : 1;
 }
 
 static size_t batch_at(size_t i, size_t count)
@@ -387,8 +415,6 @@ static enum ca_err verify_own(struct crypto *crypto, const struct crypto_own_key
     const struct crypto_public_key *key = &own->public;
     uint8_t digest[CRYPTO_HASH_LEN_MAX];
 
-    if (key->type == CRYPTO_KEY_RSA)
-        return crypto_rsa_verify(crypto, key, own->montgomery, sig, message, signature);
     if (key->type == CRYPTO_KEY_ED25519)
         return crypto_ed25519_verify(key->point, message, signature);
     crypto_digest(crypto_sig_hash(sig), &message, 1, digest);
@@ -414,6 +440,8 @@ static enum ca_err verify_own_batch(struct crypto *crypto, const struct crypto_o
         return crypto_elliptic_verify_own_many(
             crypto, own, (const uint8_t(*)[CA_DIGEST_LEN])digests, count, encoded);
     }
+    if (own->public.type == CRYPTO_KEY_RSA)
+        return crypto_rsa_verify_own_many(crypto, own, sig, messages, count, encoded);
     for (size_t i = 0; i < count && err == CA_OK; i++)
         err = verify_own(crypto, own, sig, messages[i], encoded[i]);
     return err;

@@ -110,12 +110,15 @@ void crypto_private_key_free(struct crypto_private_key *key);
 /* Lent until the key is freed. */
 const struct crypto_public_key *crypto_private_key_public(const struct crypto_private_key *key);
 
+/* As many messages as are signed together for little more than one; 1 if that saves nothing. */
+size_t crypto_sign_lot(const struct crypto_public_key *key);
+
 struct crypto_signature {
     uint8_t bytes[CA_SIGNATURE_LEN_MAX];
     size_t len;
 };
 /* All or none: on an error the signatures are wiped. RANDOM if the random source fails or repeats
- * itself. */
+ * itself, SIGNATURE_WRONG if an RSA signature does not give back what was signed. */
 CA_MUST_CHECK enum ca_err crypto_sign_many(struct crypto *crypto,
                                            const struct crypto_private_key *key,
                                            enum crypto_sig sig, const struct ca_bytes *messages,

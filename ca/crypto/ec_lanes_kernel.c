@@ -3,6 +3,7 @@
 #include "ca/crypto/ec_lanes.h"
 
 #include "ca/crypto/ec_lanes_point.h"
+#include "ca/crypto/registers.h"
 
 /*
  * The two operations exist once for each curve and are called: inlined everywhere they would
@@ -77,22 +78,6 @@ EC_INLINE_LARGE void multiply(enum crypto_ec_curve curve, const struct ec_lanes_
     store_portable(curve, ec_fe_select(is_doubling, sum.z, twice.z), z_out);
 }
 
-#define ZERO(number) "vpxord %%zmm" #number ", %%zmm" #number ", %%zmm" #number "\n\t"
-
-/* Leaves nothing in the vector registers; the caller wipes the stack. */
-static void wipe_registers(void)
-{
-    __asm__ volatile("vzeroall\n\t" ZERO(16) ZERO(17) ZERO(18) ZERO(19) ZERO(20) ZERO(21) ZERO(22)
-                         ZERO(23) ZERO(24) ZERO(25) ZERO(26) ZERO(27) ZERO(28) ZERO(29) ZERO(30)
-                             ZERO(31)
-                     :
-                     :
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm16",
-                       "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24",
-                       "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31");
-}
-
 static __attribute__((noinline)) void multiply_p256(const struct ec_lanes_comb *comb,
                                                     const struct ec_number k[EC_LANES],
                                                     struct ec_number x_out[EC_LANES],
@@ -117,7 +102,7 @@ void crypto_ec_lanes_multiply(const struct ec_curve *curve, const struct ec_lane
         multiply_p256(comb, k, x_out, z_out);
     else
         multiply_sm2(comb, k, x_out, z_out);
-    wipe_registers();
+    crypto_registers_wipe();
 }
 
 /* ---- the end of a verification */

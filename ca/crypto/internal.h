@@ -14,6 +14,7 @@
 
 #include "ca/crypto/crypto.h"
 #include "ca/crypto/ec.h"
+#include "ca/crypto/rsa_lanes.h"
 #include "ca/crypto/signature.h"
 #include "ca/crypto/sm3.h"
 
@@ -22,6 +23,7 @@ enum {
     CRYPTO_POINT_LEN_MAX = 97, /* P-384, uncompressed */
     CRYPTO_MODULUS_LEN_MAX = CA_RSA_BITS_MAX / 8,
     CRYPTO_EXPONENT_LEN_MAX = 32, /* BR 6.1.6: below 2^256 */
+    CRYPTO_RSA_EXPONENT = 65537,  /* of keys made here, and of what lanes verify */
     CRYPTO_BATCH_MAX = 64,        /* what elliptic.c takes at once */
     CRYPTO_HEALTH_LEN = 16,       /* two equal random blocks of this length are an alarm */
 };
@@ -56,6 +58,7 @@ struct crypto_private_key {
     struct crypto_ec_key *ec; /* P-256, SM2: in the secure heap */
     EC_KEY *p384;
     RSA *rsa;
+    struct rsa_lanes_key *lanes; /* RSA, in the secure heap; NULL where OpenSSL signs alone */
 };
 
 struct crypto_own_key {
@@ -151,11 +154,35 @@ CA_MUST_CHECK enum ca_err crypto_rsa_sign_digest(struct crypto *crypto,
                                                  const struct crypto_private_key *key,
                                                  enum crypto_sig sig, const uint8_t *digest,
                                                  struct crypto_signature *signature);
+/* EMSA-PKCS1-v1_5 or EMSA-PSS of the digest, as long as the modulus. */
+CA_MUST_CHECK enum ca_err crypto_rsa_encode(struct crypto *crypto, enum crypto_sig sig,
+                                            const uint8_t *digest, uint8_t *encoded, size_t len);
+bool crypto_rsa_encoding_matches(enum crypto_sig sig, const uint8_t *digest, const uint8_t *encoded,
+                                 size_t len);
 CA_MUST_CHECK enum ca_err crypto_rsa_own(const struct crypto_public_key *key,
                                          struct crypto_own_key *own);
 CA_MUST_CHECK enum ca_err crypto_rsa_generate(uint32_t bits, struct crypto_private_key *key);
 /* Fills key->public from key->rsa, and lets it make its first signature. */
 CA_MUST_CHECK enum ca_err crypto_rsa_publish(struct crypto_private_key *key);
+
+/* rsa_many.c: at most CRYPTO_BATCH_MAX. */
+void crypto_rsa_verify_many(struct crypto *crypto, struct crypto_verification *const *jobs,
+                            size_t count); /* sets every result */
+CA_MUST_CHECK enum ca_err crypto_rsa_verify_own_many(struct crypto *crypto,
+                                                     const struct crypto_own_key *own,
+                                                     enum crypto_sig sig,
+                                                     const struct ca_bytes *messages, size_t count,
+                                                     const struct ca_bytes *signatures);
+size_t crypto_rsa_sign_lot(const struct crypto_public_key *key); /* crypto_sign_lot() */
+CA_MUST_CHECK enum ca_err crypto_rsa_sign_many(struct crypto *crypto,
+                                               const struct crypto_private_key *key,
+                                               enum crypto_sig sig, const struct ca_bytes *messages,
+                                               size_t count, struct crypto_signature *signatures);
+
+/* rsa_lanes.c */
+/* In the secure heap. CA_OK and NULL if the lanes are not made for such a key. */
+CA_MUST_CHECK enum ca_err crypto_rsa_lanes_key_new(const RSA *rsa, struct rsa_lanes_key **key_out);
+void crypto_rsa_lanes_key_free(struct rsa_lanes_key *key);
 
 /* ed25519.c */
 enum { CRYPTO_ED25519_SECRET_LEN = 64, CRYPTO_ED25519_SEED_LEN = 32 };

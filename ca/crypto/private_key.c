@@ -81,6 +81,7 @@ void crypto_private_key_free(struct crypto_private_key *key)
     OPENSSL_secure_clear_free(key->secret, key->secret_len);
     crypto_elliptic_wipe(key);
     RSA_free(key->rsa);
+    crypto_rsa_lanes_key_free(key->lanes);
     free(key);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RSA by RFC 8017: PKCS#1 v1.5 and PSS, with the encodings made here and compared whole, so
- * nothing is parsed. Exponentiation is OpenSSL's, without an RSA object per public key.
+ * nothing is parsed. Exponentiation is OpenSSL's here, without an RSA object per public key;
+ * rsa_many.c knows another.
  */
 #include <assert.h>
 #include <openssl/crypto.h>
@@ -10,8 +11,6 @@
 
 #include "ca/crypto/internal.h"
 #include "ca/crypto/memory.h"
-
-enum { RSA_EXPONENT = 65537 };
 
 static bool is_pss(enum crypto_sig sig)
 {
@@ -111,6 +110,36 @@ static bool pss_matches(enum crypto_hash hash, const uint8_t *message_digest,
            ca_bytes_equal(ca_bytes_of(encoded, len), ca_bytes_of(again, len));
 }
 
+bool crypto_rsa_encoding_matches(enum crypto_sig sig, const uint8_t *digest, const uint8_t *encoded,
+                                 size_t len)
+{
+    enum crypto_hash hash = crypto_sig_hash(sig);
+    uint8_t expected[CRYPTO_MODULUS_LEN_MAX];
+
+    if (is_pss(sig))
+        return pss_matches(hash, digest, encoded, len);
+    return pkcs1_encode(hash, digest, expected, len) &&
+           ca_bytes_equal(ca_bytes_of(encoded, len), ca_bytes_of(expected, len));
+}
+
+enum ca_err crypto_rsa_encode(struct crypto *crypto, enum crypto_sig sig, const uint8_t *digest,
+                              uint8_t *encoded, size_t len)
+{
+    enum crypto_hash hash = crypto_sig_hash(sig);
+    uint8_t salt[CRYPTO_HASH_LEN_MAX];
+    bool is_encoded;
+
+    if (is_pss(sig)) {
+        enum ca_err err = crypto_fresh(crypto, salt, crypto_hash_len(hash));
+        if (err != CA_OK)
+            return err;
+        is_encoded = pss_encode(hash, digest, salt, encoded, len);
+    } else {
+        is_encoded = pkcs1_encode(hash, digest, encoded, len);
+    }
+    return is_encoded ? CA_OK : CA_ERR_KEY_UNUSABLE;
+}
+
 /* encoded = signature ^ e mod n, as long as n (section 5.2.2). */
 static enum ca_err public_power(struct crypto *crypto, const struct crypto_public_key *key,
                                 BN_MONT_CTX *montgomery, struct ca_bytes signature,
@@ -139,10 +168,8 @@ enum ca_err crypto_rsa_verify_digest(struct crypto *crypto, const struct crypto_
                                      BN_MONT_CTX *own_montgomery, enum crypto_sig sig,
                                      const uint8_t *digest, struct ca_bytes signature)
 {
-    enum crypto_hash hash = crypto_sig_hash(sig);
     size_t len = key->modulus.len;
     uint8_t encoded[CRYPTO_MODULUS_LEN_MAX];
-    uint8_t expected[CRYPTO_MODULUS_LEN_MAX];
 
     /* A top bit that is not set would be a modulus of other than whole octets (and no DER). */
     if (len == 0 || len > sizeof(encoded) || signature.len != len || key->modulus.data[0] < 0x80 ||
@@ -152,12 +179,7 @@ enum ca_err crypto_rsa_verify_digest(struct crypto *crypto, const struct crypto_
     enum ca_err err = public_power(crypto, key, own_montgomery, signature, encoded);
     if (err != CA_OK)
         return err;
-    if (is_pss(sig))
-        return pss_matches(hash, digest, encoded, len) ? CA_OK : CA_ERR_CSR_SIG;
-    if (!pkcs1_encode(hash, digest, expected, len) ||
-        !ca_bytes_equal(ca_bytes_of(encoded, len), ca_bytes_of(expected, len)))
-        return CA_ERR_CSR_SIG;
-    return CA_OK;
+    return crypto_rsa_encoding_matches(sig, digest, encoded, len) ? CA_OK : CA_ERR_CSR_SIG;
 }
 
 enum ca_err crypto_rsa_verify(struct crypto *crypto, const struct crypto_public_key *key,
@@ -174,22 +196,12 @@ enum ca_err crypto_rsa_sign_digest(struct crypto *crypto, const struct crypto_pr
                                    enum crypto_sig sig, const uint8_t *digest,
                                    struct crypto_signature *signature)
 {
-    enum crypto_hash hash = crypto_sig_hash(sig);
     size_t len = key->public.modulus.len;
     uint8_t encoded[CRYPTO_MODULUS_LEN_MAX];
-    uint8_t salt[CRYPTO_HASH_LEN_MAX];
-    bool is_encoded;
+    enum ca_err err = crypto_rsa_encode(crypto, sig, digest, encoded, len);
 
-    if (is_pss(sig)) {
-        enum ca_err err = crypto_fresh(crypto, salt, crypto_hash_len(hash));
-        if (err != CA_OK)
-            return err;
-        is_encoded = pss_encode(hash, digest, salt, encoded, len);
-    } else {
-        is_encoded = pkcs1_encode(hash, digest, encoded, len);
-    }
-    if (!is_encoded)
-        return CA_ERR_KEY_UNUSABLE;
+    if (err != CA_OK)
+        return err;
     /* OpenSSL blinds, and checks its result with the public key before it gives it out. */
     if (RSA_private_encrypt((int)len, encoded, signature->bytes, key->rsa, RSA_NO_PADDING) !=
         (int)len)
@@ -230,7 +242,7 @@ enum ca_err crypto_rsa_generate(uint32_t bits, struct crypto_private_key *key)
     enum ca_err err = CA_ERR_NOMEM;
 
     key->rsa = RSA_new();
-    if (exponent != NULL && key->rsa != NULL && BN_set_word(exponent, RSA_EXPONENT) == 1)
+    if (exponent != NULL && key->rsa != NULL && BN_set_word(exponent, CRYPTO_RSA_EXPONENT) == 1)
         err = RSA_generate_key_ex(key->rsa, (int)bits, exponent, NULL) == 1
                   ? CA_OK
                   : crypto_openssl_error(CA_ERR_KEY_UNUSABLE);
@@ -272,5 +284,8 @@ enum ca_err crypto_rsa_publish(struct crypto_private_key *key)
     key->public.modulus = ca_bytes_of(key->public_bytes, (size_t)BN_bn2bin(n, key->public_bytes));
     uint8_t *after = key->public_bytes + key->public.modulus.len;
     key->public.exponent = ca_bytes_of(after, (size_t)BN_bn2bin(e, after));
-    return settle(key->rsa);
+    enum ca_err err = settle(key->rsa);
+    if (err != CA_OK || crypto_ec_backend_best() != CRYPTO_EC_LANES)
+        return err;
+    return crypto_rsa_lanes_key_new(key->rsa, &key->lanes);
 }
