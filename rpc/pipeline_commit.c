@@ -6,7 +6,6 @@
 
 enum {
     ITEMS_ENOUGH = 64, /* in a commit: more would not make each cheaper */
-    ITEMS_FEW = 8,     /* fewer are worth waiting for others */
     RETURNS_PERCENT_MIN = 50,
 };
 static const uint64_t PATIENCE_NS_MAX = 1000000;
@@ -45,7 +44,7 @@ uint64_t rpc_returns_until(const struct rpc_pipeline *pipeline, size_t items)
 {
     const struct rpc_returns *returns = &pipeline->returns;
 
-    if (returns->answered - returns->returned <= items || items >= ITEMS_FEW ||
+    if (returns->answered - returns->returned <= items || items >= RPC_TURN_ITEMS ||
         returns->percent < RETURNS_PERCENT_MIN)
         return 0;
     return returns->since_ns + pipeline->commit_ns;

@@ -2,11 +2,13 @@
 /*
  * pipeline_parts: what the files of the pipeline and their tests share: its state, its threads.
  *
- *   pipeline.c         calls, batches, the workers; opening and closing
+ *   pipeline.c         taking calls; opening and closing
  *   pipeline_acts.c    calls that revoke and the like
+ *   pipeline_batch.c   calls become batches, and items that have ended become answers
  *   pipeline_callers.c who calls, and what room they have
  *   pipeline_remote.c  CAs whose keys are in another device
  *   pipeline_commit.c  what goes into a commit, and when
+ *   pipeline_work.c    the workers: what they do, and what next
  */
 #pragma once
 
@@ -136,18 +138,44 @@ struct rpc_start {
 void rpc_queue_push(struct rpc_queue *queue, struct rpc_group *group);
 struct rpc_group *rpc_queue_pop(struct rpc_queue *queue);
 
-/* Do workers have more to do than what they do now? */
-bool rpc_pipeline_has_backlog(const struct rpc_pipeline *pipeline);
-/* Wakes a worker, if one is idle and there is something for it. */
-void rpc_pipeline_wake(struct rpc_pipeline *pipeline);
-
 bool rpc_group_is_open(const struct rpc_group *group);
+
+/* ---- pipeline_batch.c */
+
+enum {
+    RPC_TURN_ITEMS = 8
+}; /* from one caller before it is the next one's turn: a vector's lanes */
+
+/* It waits to be gathered. The lock is held. */
+void rpc_calls_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
+                    struct rpc_call *call);
+/*
+ * Up to count_max items, from the callers in turn, of which each holds the batch, as does who
+ * gathered. A call that only reads is taken alone (call_out) and only into an empty batch. The lock
+ * is held.
+ */
+void rpc_batch_gather(struct rpc_pipeline *pipeline, struct rpc_batch *batch, size_t count_max,
+                      struct rpc_call **call_out);
+/* NULL: no memory. The lock is held. */
+struct rpc_batch *rpc_batch_take(struct rpc_pipeline *pipeline);
+void rpc_batch_release(struct rpc_pipeline *pipeline, struct rpc_batch *batch); /* lock not held */
+void rpc_batches_free(struct rpc_pipeline *pipeline);
+/* Refused (err) or filled in: sent, and its place free again. The lock is not held. */
+void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err);
+/* Tells an item's call that it has ended, if it has; the last one answers the call. The lock is not
+ * held. */
+void rpc_item_settle(struct rpc_pipeline *pipeline, struct rpc_issue *item);
+
+/* ---- pipeline_work.c */
+
+/* Do workers have more to do than what they do now? The lock is held. */
+bool rpc_pipeline_has_backlog(const struct rpc_pipeline *pipeline);
+/* Wakes a worker, if one is idle and there is something for it. The lock is held. */
+void rpc_pipeline_wake(struct rpc_pipeline *pipeline);
 /* Signs a list of groups of one CA; they go into the next commit. The lock is not held. */
 void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
                        struct rpc_group *groups);
-
-/* Refused (err) or filled in: sent, and its place free again. The lock is not held. */
-void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err);
+void *rpc_worker_run(void *start);
 
 /* ---- pipeline_callers.c; the lock is held */
 
