@@ -17,6 +17,7 @@
 enum {
     BUFFER_COUNT = 4, /* the front, one being filled, two being written */
     NAME_TRIES = 16,
+    PUSH_LEN = 4 * STORE_PUBLISH_BUFFER_LEN,
 };
 
 struct store_publish {
@@ -30,6 +31,7 @@ struct store_publish {
     size_t used;             /* octets in it */
     size_t front_used;
     uint64_t at;        /* where in the file the current buffer begins */
+    uint64_t pushed;    /* the disk was told to begin with what is before that */
     uint64_t allocated; /* the file may be this long already */
     enum ca_err failed; /* latched */
     struct ca_bytes mapped;
@@ -191,6 +193,20 @@ static enum ca_err next_buffer(struct store_publish *publish, size_t *buffer_out
     return number == 0 ? CA_OK : error_of(number);
 }
 
+/* The disk begins with what is surely written while the rest is made: then the sync at the end
+ * waits for little. */
+static void push(struct store_publish *publish)
+{
+    const uint64_t in_flight = (uint64_t)BUFFER_COUNT * STORE_PUBLISH_BUFFER_LEN;
+
+    if (publish->at < publish->pushed + in_flight + PUSH_LEN)
+        return;
+    uint64_t until = publish->at - in_flight;
+    (void)sync_file_range(publish->fd, (off_t)publish->pushed, (off_t)(until - publish->pushed),
+                          SYNC_FILE_RANGE_WRITE);
+    publish->pushed = until;
+}
+
 /* The current buffer is full: send it off (the front stays) and take another. */
 static enum ca_err turn(struct store_publish *publish)
 {
@@ -202,6 +218,7 @@ static enum ca_err turn(struct store_publish *publish)
         err = write_buffer(publish, publish->current, publish->used, publish->at);
     publish->at += publish->used;
     publish->used = 0;
+    push(publish);
     return err != CA_OK ? err : next_buffer(publish, &publish->current);
 }
 
@@ -307,7 +324,7 @@ enum ca_err store_publish_restart(struct store_publish *publish)
         publish->allocated = store_publish_len(publish);
     publish->current = 0;
     publish->used = publish->front_used = 0;
-    publish->at = 0;
+    publish->at = publish->pushed = 0;
     return err;
 }
 
@@ -374,11 +391,14 @@ static enum ca_err name_file(struct store_publish *publish)
 
 enum ca_err store_publish_commit(struct store_publish *publish)
 {
+    bool is_written = publish->mapped.data != NULL; /* and nothing was changed since */
     enum ca_err err = publish->failed;
 
     unmap(publish);
-    if (err == CA_OK)
+    if (err == CA_OK && !is_written)
         err = write_rest(publish, true);
+    else if (err == CA_OK && fsync(publish->fd) != 0)
+        err = error_of(errno);
     if (err == CA_OK)
         err = name_file(publish);
     store_publish_abort(publish);

@@ -4,9 +4,9 @@
  *
  * What is appended goes to a file without a name (or, where the file system has none, under a
  * name of its own), through four registered buffers of io_uring, several writes in flight;
- * where io_uring is not allowed, by pwrite. The front stays in memory until the end, so that
- * a header can be filled in late. commit syncs the file, gives it its name in one step,
- * replacing what was there, and syncs the folder. One thread at a time.
+ * where io_uring is not allowed, by pwrite; the disk begins with it meanwhile. The front stays in
+ * memory until the end, so that a header can be filled in late. commit syncs the file, gives it its
+ * name in one step, replacing what was there, and syncs the folder. One thread at a time.
  */
 #pragma once
 
