@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/config_profile.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "ca/base/text.h"
@@ -588,13 +589,31 @@ static bool profile_name_is_good(const char *name)
            name[0] != '.';
 }
 
+static enum ca_err identify(const struct config_source *source,
+                            const struct profile_settings *settings, struct rules_profile *profile)
+{
+    uint8_t digest[CA_DIGEST_LEN];
+    enum ca_err err =
+        config_schema_content(&PROFILE_SECTION, settings, source->arena, &profile->content);
+
+    if (err != CA_OK)
+        return err;
+    if (profile->content.len > CA_PROFILE_LEN_MAX)
+        return config_complain(source, settings->name.line, "the profile says too much: %zu octets",
+                               profile->content.len);
+    bool is_content = config_schema_digest(profile->content, digest);
+    assert(is_content);
+    for (size_t i = 0; i < RULES_PROFILE_ID_LEN; i++)
+        profile->id[i] = digest[i];
+    return CA_OK;
+}
+
 enum ca_err config_profile_parse(const struct config_source *source,
                                  struct rules_profile *profile_out,
                                  struct config_pattern **patterns)
 {
     struct profile_settings settings = { 0 };
     struct ca_refusal refusal = { "", "" };
-    uint8_t digest[CA_DIGEST_LEN];
     enum ca_err err;
 
     *profile_out = (struct rules_profile){ 0 };
@@ -615,9 +634,8 @@ enum ca_err config_profile_parse(const struct config_source *source,
         (err = build_validity(source, &settings.validity, profile_out)) != CA_OK ||
         (err = config_life_build(source, &settings.life, profile_out)) != CA_OK)
         return err;
-    config_schema_digest(&PROFILE_SECTION, &settings, digest);
-    for (size_t i = 0; i < RULES_PROFILE_ID_LEN; i++)
-        profile_out->id[i] = digest[i];
+    if ((err = identify(source, &settings, profile_out)) != CA_OK)
+        return err;
     err = rules_profile_prepare(profile_out, source->arena, &refusal);
     if (err == CA_ERR_CONFIG)
         return config_complain(source, settings.name.line, "\"%s\": %s", refusal.field,

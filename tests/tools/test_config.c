@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ca/base/text.h"
 #include "tests/support/check.h"
 #include "tests/support/profiles.h"
 #include "tools/config.h"
@@ -245,6 +246,66 @@ Test(config, a_profile_is_identified_by_what_it_says_not_by_how_it_is_written)
     check_bytes(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one)));
     profile_id(MINIMAL " key_usage_critical = false;", other);
     cr_assert(!ca_bytes_equal(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one))));
+}
+
+/* Certificates have these: no version of the program may count otherwise. */
+Test(config, the_identities_of_profiles_stay_what_they_are)
+{
+    static const struct {
+        const char *name, *id;
+    } shipped[] = { { "enterprise", "7c15d0531b8a18825310d3c693dc2a74" },
+                    { "tls-server", "d95fb4bf099de3f1232310944491988b" } };
+    uint8_t id[RULES_PROFILE_ID_LEN];
+    char hex[2 * RULES_PROFILE_ID_LEN + 1];
+
+    profile_id(MINIMAL, id);
+    ca_text_hex(ca_bytes_of(id, sizeof(id)), hex);
+    cr_assert_str_eq(hex, "5144e0d5bbf5a5d03f84b0da39b91aef");
+    for (size_t i = 0; i < INSTANCE_PROFILE_COUNT; i++) {
+        cr_assert_str_eq(INSTANCE_PROFILES[i].name, shipped[i].name);
+        struct ca_bytes text = ca_bytes_of(INSTANCE_PROFILES[i].text, INSTANCE_PROFILES[i].len);
+        profile_id((const char *)ca_arena_copy(arena, text).data, id);
+        ca_text_hex(ca_bytes_of(id, sizeof(id)), hex);
+        cr_assert_str_eq(hex, shipped[i].id, "%s", shipped[i].name);
+    }
+}
+
+/* What the store keeps of a profile. */
+Test(config, what_a_profile_says_is_what_its_identity_is_the_digest_of)
+{
+    static const char text[] =
+        MINIMAL " ext_key_usage = [ ]; life = { revoke = { hold = true; }; };";
+    static const char want[] = "\0\0\0\4name\0\0\0\1x"
+                               "\0\0\0\4keys\0\0\0\1"
+                               "1"
+                               "\0\0\0\4type\0\0\0\4p256\0\0\0\0"
+                               "\0\0\0\12attributes\0\0\0\1"
+                               "1"
+                               "\0\0\0\4name\0\0\0\2CN\0\0\0\0"
+                               "\0\0\0\11key_usage\0\0\0\1"
+                               "1"
+                               "\0\0\0\20digitalSignature"
+                               "\0\0\0\10validity"
+                               "\0\0\0\4days\0\0\0\1"
+                               "1\0\0\0\1"
+                               "1\0\0\0\0"
+                               "\0\0\0\4life\0\0\0\6revoke"
+                               "\0\0\0\4hold\0\0\0\1"
+                               "1\0\0\0\0\0\0\0\0"
+                               "\0\0\0"; /* and the NUL of the text */
+    struct config_pattern *patterns = NULL;
+    struct rules_profile profile;
+    struct config_source source = { "profile", ca_bytes_of_text(text), arena, stderr };
+    uint8_t digest[CA_DIGEST_LEN];
+
+    check_ok(config_profile_parse(&source, &profile, &patterns));
+    config_patterns_free(patterns);
+    check_bytes(profile.content, ca_bytes_of(want, sizeof(want)));
+    cr_assert(config_schema_digest(profile.content, digest));
+    check_bytes(ca_bytes_of(profile.id, sizeof(profile.id)),
+                ca_bytes_of(digest, sizeof(profile.id)));
+    for (size_t len = 1; len < 4; len++)
+        cr_assert(!config_schema_digest(ca_bytes_of(want, sizeof(want) - len), digest));
 }
 
 Test(config, what_becomes_of_certificates_belongs_to_the_identity_of_a_profile)
