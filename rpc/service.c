@@ -24,13 +24,6 @@ static const char *ca_name(const struct rpc_engine *engine, const struct store_d
     return "";
 }
 
-static const char *profile_name(const struct rpc_engine *engine, const struct store_digest *profile)
-{
-    const struct rules_profile *rules = rpc_profile_by_id(engine->config, profile);
-
-    return rules == NULL ? "" : rules->name;
-}
-
 /* What is filled in, and from where. */
 struct filling {
     struct rpc_worker *worker;
@@ -160,7 +153,7 @@ static enum ca_err certificate_fill(const struct filling *filling,
     certmill__certificate__init(out);
     out->state = CERTMILL__STATE__STATE_VALID;
     out->certificate = rpc_binary(record->der);
-    out->profile = rpc_text(profile_name(filling->worker->engine, &record->profile));
+    out->profile = rpc_text(rpc_profiles_name(filling->worker->engine->profiles, &record->profile));
     enum ca_err err = target_fill(filling, &target);
     return err == CA_OK ? line_fill(filling, &target, record->predecessor) : err;
 }
@@ -172,7 +165,7 @@ static enum ca_err intent_fill(const struct filling *filling, const struct store
 
     certmill__certificate__init(out);
     out->state = CERTMILL__STATE__STATE_INTENT;
-    out->profile = rpc_text(profile_name(filling->worker->engine, &record->profile));
+    out->profile = rpc_text(rpc_profiles_name(filling->worker->engine->profiles, &record->profile));
     enum ca_err err = target_fill(filling, &target);
     return err == CA_OK ? predecessor_fill(filling, record->predecessor) : err;
 }
