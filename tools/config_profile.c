@@ -598,9 +598,7 @@ static enum ca_err identify(const struct config_source *source,
 
     if (err != CA_OK)
         return err;
-    if (profile->content.len > CA_PROFILE_LEN_MAX)
-        return config_complain(source, settings->name.line, "the profile says too much: %zu octets",
-                               profile->content.len);
+    assert(profile->content.len <= CA_PROFILE_LEN_MAX); /* the bounds in the tables see to that */
     bool is_content = config_schema_digest(profile->content, digest);
     assert(is_content);
     for (size_t i = 0; i < RULES_PROFILE_ID_LEN; i++)

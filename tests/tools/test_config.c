@@ -308,6 +308,47 @@ Test(config, what_a_profile_says_is_what_its_identity_is_the_digest_of)
         cr_assert(!config_schema_digest(ca_bytes_of(want, sizeof(want) - len), digest));
 }
 
+/* Every text as long as its bound: of what a profile may say, nothing is longer. */
+Test(config, the_longest_profile_fits_into_its_record)
+{
+    char *text = NULL, oid[256] = "1.2", value[CA_ATTRIBUTE_LEN_MAX + 1];
+    size_t len;
+    FILE *to = open_memstream(&text, &len);
+
+    memset(value, 'v', CA_ATTRIBUTE_LEN_MAX);
+    value[CA_ATTRIBUTE_LEN_MAX] = '\0';
+    for (size_t at = 3; at + 2 < 2 * CA_OID_LEN_MAX; at += 2)
+        snprintf(oid + at, sizeof(oid) - at, ".7");
+    fputs("name = \"x\"; keys = ( { type = \"p256\"; } ); key_usage = [ \"digitalSignature\" ];"
+          "validity = { days = [ 1 ]; }; attributes = (",
+          to);
+    for (unsigned i = 0; i < CA_ATTRIBUTE_COUNT_MAX; i++)
+        fprintf(to,
+                "%s{ name = \"%0*u\"; oid = \"%s.%u\"; place = \"extension\"; critical = true;"
+                "from = \"fixed\"; value = \"%s\"; length_min = 2; length_max = 1024;"
+                "pattern = \"%.240s+\"; required = true; type = \"printable\"; }",
+                i == 0 ? "" : ", ", CA_NAME_LEN_MAX, i, oid, i, value, value);
+    fputs("); identity = [", to);
+    for (unsigned i = 0; i < CA_ATTRIBUTE_COUNT_MAX; i++)
+        fprintf(to, "%s\"%0*u\"", i == 0 ? "" : ", ", CA_NAME_LEN_MAX, i);
+    fputs("]; life = { renew = { may_differ = [", to);
+    for (unsigned i = 0; i < CA_ATTRIBUTE_COUNT_MAX; i++)
+        fprintf(to, "%s\"%0*u\"", i == 0 ? "" : ", ", CA_NAME_LEN_MAX, i);
+    fputs("]; }; }; policies = (", to);
+    for (unsigned i = 0; i < RULES_OID_MAX; i++)
+        fprintf(to, "%s{ oid = \"%s.%u\"; cps = \"%.512s\"; }", i == 0 ? "" : ", ", oid, i, value);
+    fputs(");", to);
+    fclose(to);
+
+    struct config_pattern *patterns = NULL;
+    struct rules_profile profile;
+    struct config_source source = { "profile", ca_bytes_of(text, len), arena, stderr };
+    check_ok(config_profile_parse(&source, &profile, &patterns));
+    cr_assert(profile.content.len > 50000 && profile.content.len < CA_PROFILE_LEN_MAX * 3 / 4);
+    config_patterns_free(patterns);
+    free(text);
+}
+
 Test(config, what_becomes_of_certificates_belongs_to_the_identity_of_a_profile)
 {
     static const char *const others[] = {
