@@ -196,6 +196,11 @@ static const struct rules_profile *find_configured(const struct rpc_profiles *pr
     return NULL;
 }
 
+bool rpc_profiles_is_configured(const struct rpc_profiles *profiles, const struct store_digest *id)
+{
+    return find_configured(profiles, id) != NULL;
+}
+
 static int compare_id(const void *id, const void *item)
 {
     const struct store_digest *one = id, *other = &((const struct remembered *)item)->id;

@@ -25,4 +25,5 @@ void rpc_profiles_close(struct rpc_profiles *profiles);
  * certificate made before profiles were; it lives by RULES_LIFE_PLAIN. */
 const struct rules_life *rpc_profiles_life(const struct rpc_profiles *profiles,
                                            const struct store_digest *id);
+bool rpc_profiles_is_configured(const struct rpc_profiles *profiles, const struct store_digest *id);
 const char *rpc_profiles_name(const struct rpc_profiles *profiles, const struct store_digest *id);

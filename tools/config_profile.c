@@ -6,6 +6,7 @@
 
 #include "ca/base/text.h"
 #include "ca/base/time.h"
+#include "tools/config_content.h"
 #include "tools/config_life.h"
 
 enum {
@@ -587,6 +588,11 @@ static bool profile_name_is_good(const char *name)
 {
     return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == strlen(name) &&
            name[0] != '.';
+}
+
+bool config_profile_write(struct ca_bytes content, FILE *to)
+{
+    return config_content_write(&PROFILE_SECTION, content, to);
 }
 
 static enum ca_err identify(const struct config_source *source,

@@ -10,6 +10,7 @@
 
 #include "ca/base/text.h"
 #include "ca/crypto/digest.h"
+#include "tools/config_content.h"
 
 enum { LINE_LEN_MAX = 1024, PIECE_HEAD_LEN = 4 };
 
@@ -496,16 +497,13 @@ bool config_schema_digest(struct ca_bytes content, uint8_t digest[CA_DIGEST_LEN]
     for (size_t i = 0; i < CA_DIGEST_LEN; i++)
         digest[i] = 0;
     while (content.len > 0) {
-        size_t len = 0;
-        for (size_t i = 0; i < PIECE_HEAD_LEN && i < content.len; i++)
-            len = len << 8 | content.data[i];
-        if (content.len < PIECE_HEAD_LEN || content.len - PIECE_HEAD_LEN < len)
+        const uint8_t *from = content.data;
+        struct ca_bytes piece;
+        if (!config_content_next(&content, &piece))
             return false;
-        len += PIECE_HEAD_LEN;
         struct ca_bytes parts[] = { ca_bytes_of(digest, CA_DIGEST_LEN),
-                                    ca_bytes_of(content.data, len) };
+                                    ca_bytes_of(from, PIECE_HEAD_LEN + piece.len) };
         crypto_sha256(parts, 2, digest);
-        content = ca_bytes_of(content.data + len, content.len - len);
     }
     return true;
 }

@@ -261,6 +261,96 @@ Test(profiles, what_a_profile_said_holds_for_intents_when_it_has_changed)
     check_act("act-request-stop2", REVOKE, &intent.serial, X509_CRL_SUPERSEDED, "OK");
 }
 
+/* ---- asked for */
+
+static Certmill__Answer *ask(struct ca_bytes after, uint32_t limit)
+{
+    Certmill__ProfilesRequest profiles = CERTMILL__PROFILES_REQUEST__INIT;
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+
+    profiles.after = rpc_binary(after);
+    profiles.limit = limit;
+    request.version = RPC_VERSION;
+    request.method_case = CERTMILL__REQUEST__METHOD_PROFILES;
+    request.profiles = &profiles;
+    return instance_ask(&instance, &request);
+}
+
+/* Page by page; the last one is the one that is configured. Answers the number of pages. */
+static size_t check_listed(size_t count, uint32_t limit)
+{
+    uint8_t after[RULES_PROFILE_ID_LEN];
+    size_t seen = 0, pages = 0;
+
+    for (bool is_end = false; !is_end; pages++) {
+        Certmill__Answer *answer = ask(ca_bytes_of(after, seen == 0 ? 0 : sizeof(after)), limit);
+        cr_assert(answer->method_case == CERTMILL__ANSWER__METHOD_PROFILES);
+        const Certmill__ProfilesAnswer *profiles = answer->profiles;
+        is_end = profiles->is_end;
+        cr_assert(profiles->n_profiles > 0 || is_end);
+        for (size_t i = 0; i < profiles->n_profiles; i++) {
+            const Certmill__Profile *profile = profiles->profiles[i];
+            cr_assert_eq(profile->id.len, sizeof(after));
+            cr_assert_eq(profile->id.data[0], ++seen);
+            cr_assert_str_eq(profile->name, "test");
+            cr_assert(profile->introduced_us > 0 && profile->is_configured == (seen == count));
+            check_bytes(rpc_bytes(profile->content), rules()->content);
+            memcpy(after, profile->id.data, sizeof(after));
+        }
+        certmill__answer__free_unpacked(answer, NULL);
+    }
+    cr_assert_eq(seen, count);
+    return pages;
+}
+
+static void introduce(size_t count)
+{
+    struct rpc_clock_guard clock;
+    char path[96];
+
+    snprintf(path, sizeof(path), "%s/data", instance.dir);
+    check_ok(store_open(path, &instance.store_options, &instance.store));
+    for (size_t i = 1; i <= count; i++) {
+        rules()->id[0] = (uint8_t)i;
+        rpc_profiles_close(open_profiles(&clock));
+    }
+    store_close(instance.store);
+}
+
+Test(profiles, they_are_told_page_by_page)
+{
+    enum { COUNT = 40 };
+
+    rules()->content = CA_BYTES("what it says");
+    introduce(COUNT);
+    instance_start(&instance);
+    cr_assert_eq(check_listed(COUNT, 0), 1);
+    cr_assert_eq(check_listed(COUNT, 41), 1);
+    cr_assert_eq(check_listed(COUNT, 17), 3);
+    cr_assert_eq(check_listed(COUNT, 1), COUNT + 1);
+}
+
+Test(profiles, long_ones_do_not_make_a_long_answer)
+{
+    enum { COUNT = 12 };
+    static uint8_t content[CA_PROFILE_LEN_MAX];
+
+    rules()->content = ca_bytes_of(content, sizeof(content));
+    introduce(COUNT);
+    instance_start(&instance);
+    cr_assert_eq(check_listed(COUNT, 0), 3); /* of four each */
+}
+
+Test(profiles, what_is_asked_wrong_is_refused)
+{
+    instance_start(&instance);
+    Certmill__Answer *answers[] = { ask(CA_BYTES("short"), 0), ask(CA_BYTES(""), 1001) };
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_str_eq(answers[i]->status->code, "FIELD_FORMAT");
+        certmill__answer__free_unpacked(answers[i], NULL);
+    }
+}
+
 /* ---- a store that was made before profiles were remembered */
 
 static void forget_all(void)

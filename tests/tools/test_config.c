@@ -308,6 +308,75 @@ Test(config, what_a_profile_says_is_what_its_identity_is_the_digest_of)
         cr_assert(!config_schema_digest(ca_bytes_of(want, sizeof(want) - len), digest));
 }
 
+/* What was written of a profile's content is read as the same profile; NULL: it cannot be. */
+static char *written(struct ca_bytes content)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *to = open_memstream(&text, &len);
+
+    bool is_good = config_profile_write(content, to);
+    fclose(to);
+    if (is_good)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static struct ca_bytes content_of(const char *text)
+{
+    struct config_pattern *patterns = NULL;
+    struct rules_profile profile;
+    struct config_source source = { "profile", ca_bytes_of_text(text), arena, stderr };
+
+    check_ok(config_profile_parse(&source, &profile, &patterns));
+    config_patterns_free(patterns);
+    return profile.content;
+}
+
+static const char ODD[] =
+    "name = \"odd\"; keys = ( { type = \"p256\"; }, { type = \"rsa\"; bits_min = 3072; } );"
+    "attributes = ( { name = \"O\"; from = \"fixed\"; value = \"a\\\"b\\\\c \xe4\xb8\xad\"; },"
+    "{ name = \"CN\"; pattern = \"[a-z]+\\\\.\"; required = true; } );"
+    "key_usage = [ \"digitalSignature\", \"nonRepudiation\" ]; key_usage_critical = false;"
+    "validity = { seconds = [ 2147483647, 60 ]; };"
+    "life = { revoke = { reasons = [ \"keyCompromise\", \"superseded\" ]; hold = true; }; };";
+
+Test(config, a_profile_is_written_as_it_was_said)
+{
+    const char *texts[] = { MINIMAL, ODD, NULL, NULL };
+
+    for (size_t i = 0; i < INSTANCE_PROFILE_COUNT; i++) {
+        struct ca_bytes text = ca_bytes_of(INSTANCE_PROFILES[i].text, INSTANCE_PROFILES[i].len);
+        texts[2 + i] = (const char *)ca_arena_copy(arena, text).data;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        struct ca_bytes content = content_of(texts[i]);
+        char *text = written(content);
+        cr_assert_not_null(text);
+        check_bytes(content_of(text), content);
+        free(text);
+    }
+}
+
+Test(config, what_is_no_content_of_a_profile_is_not_written)
+{
+    struct ca_bytes content = content_of(ODD);
+    uint8_t *changed = (uint8_t *)(uintptr_t)ca_arena_alloc(arena, content.len + 5);
+
+    memcpy(changed, content.data, content.len);
+    for (size_t len = 0; len < content.len; len++)
+        cr_assert_null(written(ca_bytes_of(content.data, len)), "%zu octets", len);
+    cr_assert_null(written(ca_bytes_of(changed, content.len + 4)), "a piece too many");
+    for (size_t at = 0; at < content.len; at++) {
+        changed[at] ^= 0x80; /* a length beyond the end, a name nobody knows, or another text */
+        free(written(ca_bytes_of(changed, content.len)));
+        changed[at] ^= 0x80;
+    }
+    changed[4] = 'N';
+    cr_assert_null(written(ca_bytes_of(changed, content.len)), "a setting nobody knows");
+}
+
 /* Every text as long as its bound: of what a profile may say, nothing is longer. */
 Test(config, the_longest_profile_fits_into_its_record)
 {
