@@ -47,15 +47,6 @@ static struct store_digest body_digest(const Certmill__ActItem *asked)
     return rpc_store_digest(digest);
 }
 
-/* What its profile lets become of a certificate, also when that is no longer configured. */
-static const struct rules_life *life_of(const struct rpc_config *config,
-                                        const struct store_digest *profile)
-{
-    const struct rules_profile *rules = rpc_profile_by_id(config, profile);
-
-    return rules == NULL ? &RULES_LIFE_PLAIN : &rules->life;
-}
-
 /* An acknowledgement ends the certificate before, where that was said when this one was made. */
 static enum ca_err find_predecessor(struct store_view *view, struct rpc_act *act,
                                     const struct store_certificate *record)
@@ -78,7 +69,7 @@ static enum ca_err find_predecessor(struct store_view *view, struct rpc_act *act
 }
 
 /* NOT_FOUND: neither a certificate nor an intent. */
-static enum ca_err find_target(const struct rpc_config *config, struct store_view *view,
+static enum ca_err find_target(const struct rpc_engine *engine, struct store_view *view,
                                const struct ca_serial *serial, struct rpc_act *act)
 {
     struct store_certificate record;
@@ -87,7 +78,7 @@ static enum ca_err find_target(const struct rpc_config *config, struct store_vie
 
     if (err == CA_OK) {
         act->target = rpc_target_of(&record);
-        act->life = life_of(config, &record.profile);
+        act->life = rpc_profiles_life(engine->profiles, &record.profile);
         return record.fate_reason != 0 ? find_predecessor(view, act, &record) : CA_OK;
     }
     if (err == CA_ERR_NOT_FOUND)
@@ -95,7 +86,7 @@ static enum ca_err find_target(const struct rpc_config *config, struct store_vie
     if (err != CA_OK)
         return err;
     act->target = rpc_target_of_intent(&intent);
-    act->life = life_of(config, &intent.profile);
+    act->life = rpc_profiles_life(engine->profiles, &intent.profile);
     return CA_OK;
 }
 
@@ -103,12 +94,12 @@ static enum ca_err find_target(const struct rpc_config *config, struct store_vie
  * The answer of then, from the record: what became of the certificate since then does not show,
  * because the first date stays, and what is revoked stays so.
  */
-static enum ca_err rebuild(const struct rpc_config *config, struct store_view *view,
+static enum ca_err rebuild(const struct rpc_engine *engine, struct store_view *view,
                            struct rpc_act *act, const struct store_change *change)
 {
     const struct rpc_source source = { .view = view };
     bool is_transition = change->old_state != change->new_state;
-    enum ca_err err = find_target(config, view, &change->serial, act);
+    enum ca_err err = find_target(engine, view, &change->serial, act);
 
     if (err == CA_OK)
         err = rpc_target_standing(&source, &act->target, &act->standing);
@@ -155,7 +146,7 @@ static enum ca_err look_up(struct rpc_worker *worker, struct rpc_act *act)
         return CA_OK;
     }
     if (err == CA_OK) {
-        err = rebuild(worker->engine->config, worker->view, act, &change);
+        err = rebuild(worker->engine, worker->view, act, &change);
         rpc_count(&worker->engine->counters.repeated, err == CA_OK);
         act_close(act, err);
         return err;
@@ -164,7 +155,7 @@ static enum ca_err look_up(struct rpc_worker *worker, struct rpc_act *act)
         return err;
     err = ca_serial_from_bytes(rpc_bytes(act->asked->serial), &serial);
     if (err == CA_OK)
-        err = find_target(worker->engine->config, worker->view, &serial, act);
+        err = find_target(worker->engine, worker->view, &serial, act);
     if (err == CA_ERR_FIELD_FORMAT || err == CA_ERR_NOT_FOUND)
         return ca_refuse(&act->refusal, CA_ERR_CERT_UNKNOWN, "serial", "not issued here");
     return err;
@@ -244,7 +235,7 @@ static enum ca_err look_again(struct rpc_engine *engine, struct store_view *view
 {
     const struct ca_serial serial = act->target.serial;
 
-    return act->target.is_intent ? find_target(engine->config, view, &serial, act) : CA_OK;
+    return act->target.is_intent ? find_target(engine, view, &serial, act) : CA_OK;
 }
 
 static enum ca_err put_state(struct rpc_engine *engine, struct store_batch *batch,
@@ -453,7 +444,7 @@ static enum ca_err tell(struct rpc_worker *worker, struct rpc_act *act)
     struct store_digest body;
     enum ca_err err = store_find_request_change(worker->view, &act->request, &change, &body);
 
-    return err == CA_OK ? rebuild(worker->engine->config, worker->view, act, &change) : err;
+    return err == CA_OK ? rebuild(worker->engine, worker->view, act, &change) : err;
 }
 
 static void result_fill(struct rpc_engine *engine, struct rpc_call *call, struct rpc_act *act,

@@ -173,18 +173,6 @@ void *rpc_call_alloc(struct rpc_call *call, size_t size)
     return ca_arena_alloc(call->arena, size);
 }
 
-const struct rules_profile *rpc_profile_by_id(const struct rpc_config *config,
-                                              const struct store_digest *id)
-{
-    for (size_t i = 0; i < config->profile_count; i++) {
-        const struct rules_profile *rules = &config->profiles[i].rules;
-        if (ca_bytes_equal(ca_bytes_of(rules->id, STORE_DIGEST_LEN),
-                           ca_bytes_of(id->bytes, STORE_DIGEST_LEN)))
-            return rules;
-    }
-    return NULL;
-}
-
 size_t rpc_call_answer_size(const struct rpc_call *call)
 {
     return certmill__answer__get_packed_size(&call->answer);

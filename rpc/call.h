@@ -77,10 +77,6 @@ static inline struct ca_bytes rpc_bytes(ProtobufCBinaryData data)
 /* In the words of the protocol. */
 Certmill__State rpc_state(enum store_state state);
 
-/* The profile with this identity; NULL when the configuration no longer has it. */
-const struct rules_profile *rpc_profile_by_id(const struct rpc_config *config,
-                                              const struct store_digest *id);
-
 size_t rpc_call_answer_size(const struct rpc_call *call);
 /* Writes rpc_call_answer_size() octets. */
 void rpc_call_answer_pack(const struct rpc_call *call, uint8_t *buffer);

@@ -72,11 +72,14 @@ enum ca_err rpc_engine_init(struct rpc_engine *engine, const struct rpc_config *
     enum ca_err err = rpc_claims_new(&engine->claims);
     if (err == CA_OK)
         err = load_orphans(engine);
+    if (err == CA_OK)
+        err = rpc_profiles_open(config, store, &engine->clock, &engine->profiles);
     return err;
 }
 
 void rpc_engine_wipe(struct rpc_engine *engine)
 {
+    rpc_profiles_close(engine->profiles);
     rpc_claims_free(engine->claims);
     rpc_clock_wipe(&engine->clock);
 }

@@ -18,6 +18,7 @@
 #include "rpc/claims.h"
 #include "rpc/clock.h"
 #include "rpc/counters.h"
+#include "rpc/profiles.h"
 
 struct rpc_batch;
 struct rpc_succession;
@@ -67,6 +68,7 @@ struct rpc_engine {
     const struct rpc_config *config;
     struct store *store;
     struct rpc_claims *claims;
+    struct rpc_profiles *profiles;
     struct rpc_clock_guard clock;
     struct rpc_counters counters;
     uint8_t instance;

@@ -6,6 +6,7 @@
 #include "ca/crypto/digest.h"
 #include "rpc/crl_keeper.h"
 #include "rpc/crl_service.h"
+#include "rpc/profiles_service.h"
 #include "rpc/target.h"
 
 enum { CURSOR_LEN = 8, COUNTERS_MAX = 48 + CA_ERR_COUNT, COUNTER_NAME_MAX = 48 };
@@ -22,13 +23,6 @@ static const char *ca_name(const struct rpc_engine *engine, const struct store_d
             return engine->config->cas[i].issuer.name;
     }
     return "";
-}
-
-static const char *profile_name(const struct rpc_engine *engine, const struct store_digest *profile)
-{
-    const struct rules_profile *rules = rpc_profile_by_id(engine->config, profile);
-
-    return rules == NULL ? "" : rules->name;
 }
 
 /* What is filled in, and from where. */
@@ -151,6 +145,16 @@ static enum ca_err target_fill(const struct filling *filling, const struct rpc_t
     return err == CA_OK ? standing_fill(filling, target) : err;
 }
 
+static enum ca_err profile_fill(const struct filling *filling, const struct store_digest *id)
+{
+    struct ca_bytes copy =
+        ca_arena_copy(filling->call->arena, ca_bytes_of(id->bytes, STORE_DIGEST_LEN));
+
+    filling->out->profile = rpc_text(rpc_profiles_name(filling->worker->engine->profiles, id));
+    filling->out->profile_id = rpc_binary(copy);
+    return copy.data != NULL ? CA_OK : CA_ERR_BUSY;
+}
+
 static enum ca_err certificate_fill(const struct filling *filling,
                                     const struct store_certificate *record)
 {
@@ -160,8 +164,9 @@ static enum ca_err certificate_fill(const struct filling *filling,
     certmill__certificate__init(out);
     out->state = CERTMILL__STATE__STATE_VALID;
     out->certificate = rpc_binary(record->der);
-    out->profile = rpc_text(profile_name(filling->worker->engine, &record->profile));
-    enum ca_err err = target_fill(filling, &target);
+    enum ca_err err = profile_fill(filling, &record->profile);
+    if (err == CA_OK)
+        err = target_fill(filling, &target);
     return err == CA_OK ? line_fill(filling, &target, record->predecessor) : err;
 }
 
@@ -172,8 +177,9 @@ static enum ca_err intent_fill(const struct filling *filling, const struct store
 
     certmill__certificate__init(out);
     out->state = CERTMILL__STATE__STATE_INTENT;
-    out->profile = rpc_text(profile_name(filling->worker->engine, &record->profile));
-    enum ca_err err = target_fill(filling, &target);
+    enum ca_err err = profile_fill(filling, &record->profile);
+    if (err == CA_OK)
+        err = target_fill(filling, &target);
     return err == CA_OK ? predecessor_fill(filling, record->predecessor) : err;
 }
 
@@ -729,6 +735,7 @@ static bool read_method(struct rpc_worker *worker, struct rpc_call *call)
     case CERTMILL__REQUEST__METHOD_HEALTH: return read_health(worker, call);
     case CERTMILL__REQUEST__METHOD_CRL_LIST: return rpc_crl_list(worker, call);
     case CERTMILL__REQUEST__METHOD_CRL_GET: return rpc_crl_get(worker, call);
+    case CERTMILL__REQUEST__METHOD_PROFILES: return rpc_profiles_list(worker, call);
     default: return read_nothing(call); /* issue, of no items */
     }
 }

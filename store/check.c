@@ -66,6 +66,31 @@ static enum ca_err check_change(struct store_checker *checker, struct ca_bytes k
                : CA_ERR_STORAGE_CORRUPT;
 }
 
+static enum ca_err check_profile(struct store_checker *checker, struct ca_bytes key,
+                                 struct ca_bytes value)
+{
+    struct store_profile profile;
+
+    checker->profile_count++;
+    return store_record_decode_profile(key, value, &profile);
+}
+
+/* Of a profile that is remembered, introduced then. */
+static enum ca_err check_introduced(struct store_checker *checker, const struct store_audit *audit)
+{
+    struct store_profile profile;
+    struct store_digest id;
+
+    if (audit->object.len != STORE_DIGEST_LEN)
+        return CA_ERR_STORAGE_CORRUPT;
+    memcpy(id.bytes, audit->object.data, STORE_DIGEST_LEN);
+    checker->introduced_count++;
+    return store_find_profile(checker->view, &id, &profile) == CA_OK &&
+                   profile.introduced_us == audit->time_us
+               ? CA_OK
+               : CA_ERR_STORAGE_CORRUPT;
+}
+
 static enum ca_err check_audit(struct store_checker *checker, struct ca_bytes key,
                                struct ca_bytes value)
 {
@@ -75,7 +100,8 @@ static enum ca_err check_audit(struct store_checker *checker, struct ca_bytes ke
     if (err != CA_OK || entry.sequence != ++checker->sequence)
         return CA_ERR_STORAGE_CORRUPT;
     memcpy(checker->chain, entry.chain, STORE_CHAIN_LEN);
-    return CA_OK;
+    return entry.audit.kind == STORE_AUDIT_PROFILE ? check_introduced(checker, &entry.audit)
+                                                   : CA_OK;
 }
 
 enum ca_err store_checker_walk(struct store_checker *checker, enum store_table table,
@@ -127,6 +153,10 @@ enum ca_err store_check(struct store_view *view, struct store_damage *damage_out
         return err;
     if ((err = store_check_status(&checker)) != CA_OK)
         return err;
+    if (!view->store->lacks_profiles &&
+        (err = store_checker_walk(&checker, STORE_TABLE_PROFILES, "profiles", check_profile)) !=
+            CA_OK)
+        return err;
     store_record_genesis(&view->store->identity, checker.chain);
     if ((err = store_checker_walk(&checker, STORE_TABLE_AUDIT, "audit", check_audit)) != CA_OK)
         return err;
@@ -134,6 +164,8 @@ enum ca_err store_check(struct store_view *view, struct store_damage *damage_out
         !ca_bytes_equal(ca_bytes_of(checker.chain, STORE_CHAIN_LEN),
                         ca_bytes_of(checker.head.audit_head, STORE_CHAIN_LEN)))
         return store_checker_blame(&checker, "audit", none);
+    if (checker.introduced_count != checker.profile_count)
+        return store_checker_blame(&checker, "profiles", none);
     if (store_runs_check(view->store->runs, view->set) != CA_OK)
         return store_checker_blame(&checker, "runs", none);
     return CA_OK;

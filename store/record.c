@@ -35,7 +35,9 @@ struct octets_reader record_open(enum store_table table, struct ca_bytes key, st
     struct octets_reader reader = { .is_failed = true };
     uint8_t digest[CA_DIGEST_LEN];
 
-    if (value.len < 1 + STORE_DIGEST_LEN || value.len > STORE_CERTIFICATE_RECORD_MAX)
+    size_t len_max =
+        table == STORE_TABLE_PROFILES ? STORE_PROFILE_LEN_MAX : STORE_CERTIFICATE_RECORD_MAX;
+    if (value.len < 1 + STORE_DIGEST_LEN || value.len > len_max)
         return reader;
     size_t len = value.len - STORE_DIGEST_LEN;
     record_digest(table, key, ca_bytes_of(value.data, len), digest);
@@ -229,6 +231,50 @@ enum ca_err store_record_decode_change(struct ca_bytes key, struct ca_bytes valu
         memset(record_out, 0, sizeof(*record_out));
         return CA_ERR_STORAGE_CORRUPT;
     }
+    return CA_OK;
+}
+
+/* ---- profiles */
+
+size_t store_record_profile_len(const struct store_profile *profile)
+{
+    return STORE_PROFILE_LEN_MIN + profile->name.len + profile->content.len;
+}
+
+void store_record_encode_profile(const struct store_profile *profile, uint8_t *value)
+{
+    size_t len = store_record_profile_len(profile);
+    struct octets_writer writer = { value, len - STORE_DIGEST_LEN };
+
+    octets_put_u8(&writer, STORE_RECORD_VERSION);
+    octets_put_u64(&writer, profile->introduced_us);
+    octets_put_u32(&writer, profile->reasons);
+    octets_put_u8(&writer, profile->allows_hold);
+    octets_put_u8(&writer, (uint8_t)profile->name.len);
+    octets_put(&writer, profile->name.data, profile->name.len);
+    octets_put(&writer, profile->content.data, profile->content.len);
+    assert(writer.left == 0);
+    store_record_seal(STORE_TABLE_PROFILES, ca_bytes_of(profile->id.bytes, STORE_DIGEST_LEN), value,
+                      len);
+}
+
+enum ca_err store_record_decode_profile(struct ca_bytes key, struct ca_bytes value,
+                                        struct store_profile *profile_out)
+{
+    struct octets_reader reader = record_open(STORE_TABLE_PROFILES, key, value);
+
+    profile_out->introduced_us = octets_get_u64(&reader);
+    profile_out->reasons = octets_get_u32(&reader);
+    profile_out->allows_hold = record_get_enum(&reader, 2) != 0;
+    profile_out->name = octets_get(&reader, octets_get_u8(&reader));
+    profile_out->content = octets_get(&reader, reader.len);
+    if (key.len != STORE_DIGEST_LEN || profile_out->name.len == 0 ||
+        profile_out->name.len > CA_NAME_LEN_MAX || profile_out->content.len > CA_PROFILE_LEN_MAX ||
+        record_end(&reader) != CA_OK) {
+        memset(profile_out, 0, sizeof(*profile_out));
+        return CA_ERR_STORAGE_CORRUPT;
+    }
+    memcpy(profile_out->id.bytes, key.data, STORE_DIGEST_LEN);
     return CA_OK;
 }
 

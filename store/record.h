@@ -23,6 +23,7 @@ enum store_table {
     STORE_TABLE_CRLS,     /* every list that was published */
     STORE_TABLE_LINEAGES, /* certificates that follow upon each other */
     STORE_TABLE_STATUS,   /* changes of status, scope by scope */
+    STORE_TABLE_PROFILES, /* every profile that was ever configured */
     STORE_TABLE_COUNT
 };
 
@@ -43,6 +44,8 @@ enum {
     STORE_CHANGE_STATUS_LEN = STORE_CHANGE_LEN_MIN + 2 * STORE_DIGEST_LEN,
     STORE_CHANGE_DELIVERY_LEN = STORE_CHANGE_STATUS_LEN + 1,
     STORE_HEAD_LEN = 1 + 8 + 8 + STORE_CHAIN_LEN + 8 + STORE_DIGEST_LEN,
+    STORE_PROFILE_LEN_MIN = 1 + 8 + 4 + 1 + 1 + STORE_DIGEST_LEN,
+    STORE_PROFILE_LEN_MAX = STORE_PROFILE_LEN_MIN + CA_NAME_LEN_MAX + CA_PROFILE_LEN_MAX,
     STORE_IDENTITY_LEN = 1 + 8 + 1 + STORE_ID_LEN + STORE_DIGEST_LEN,
 };
 
@@ -104,6 +107,12 @@ size_t store_record_change_len(const struct store_change_record *record);
 void store_record_encode_change(const struct store_change_record *record, uint8_t *value);
 CA_MUST_CHECK enum ca_err store_record_decode_change(struct ca_bytes key, struct ca_bytes value,
                                                      struct store_change_record *record_out);
+
+/* The key is the identity. */
+size_t store_record_profile_len(const struct store_profile *profile);
+void store_record_encode_profile(const struct store_profile *profile, uint8_t *value);
+CA_MUST_CHECK enum ca_err store_record_decode_profile(struct ca_bytes key, struct ca_bytes value,
+                                                      struct store_profile *profile_out);
 
 /*
  * An audit record has no digest of its own: it ends with the chain digest, SHA-256 over the one

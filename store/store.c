@@ -21,7 +21,7 @@ static const char *const table_names[STORE_TABLE_COUNT] = {
     [STORE_TABLE_CHANGES] = "changes", [STORE_TABLE_REVOKED] = "revoked",
     [STORE_TABLE_RETIRED] = "retired", [STORE_TABLE_SCOPES] = "scopes",
     [STORE_TABLE_CRLS] = "crls",       [STORE_TABLE_LINEAGES] = "lineages",
-    [STORE_TABLE_STATUS] = "status",
+    [STORE_TABLE_STATUS] = "status",   [STORE_TABLE_PROFILES] = "profiles",
 };
 
 static const struct store_options defaults = {
@@ -228,8 +228,11 @@ static enum ca_err open_tables(struct store *store)
     enum ca_err err = store_from_lmdb(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn));
     if (err != CA_OK)
         return err;
-    for (int i = 0; i < STORE_TABLE_COUNT && err == CA_OK; i++)
+    for (int i = 0; i < STORE_TABLE_COUNT && err == CA_OK; i++) {
+        if (i == STORE_TABLE_PROFILES)
+            continue;
         err = store_from_lmdb(mdb_dbi_open(txn, table_names[i], 0, &store->tables[i]));
+    }
     if (err == CA_OK) {
         err = store_from_lmdb(mdb_txn_commit(txn));
     } else {
@@ -398,6 +401,8 @@ enum ca_err store_open(const char *path, const struct store_options *options,
     if ((err = open_tables(store)) != CA_OK)
         goto out;
     if ((err = open_load(store)) != CA_OK)
+        goto out;
+    if ((err = store_profiles_open(store, table_names[STORE_TABLE_PROFILES])) != CA_OK)
         goto out;
     if ((err = open_runs(store, path)) != CA_OK)
         goto out;

@@ -17,6 +17,7 @@
 
 #include "ca/base/bytes.h"
 #include "ca/base/err.h"
+#include "ca/base/limits.h"
 #include "ca/base/serial.h"
 
 struct store;
@@ -26,6 +27,7 @@ struct store_view;
 enum {
     STORE_DIGEST_LEN = 16, /* digests are kept to 128 bits */
     STORE_ACTOR_LEN_MAX = 64,
+    STORE_PROFILES_MAX = 1 << 16, /* ever introduced */
 };
 
 /* The first 16 octets of a SHA-256 digest: what look-ups go by. */
@@ -140,8 +142,9 @@ enum store_audit_kind {
     STORE_AUDIT_RELEASED = 7,
     STORE_AUDIT_ACKNOWLEDGED = 8,
     STORE_AUDIT_ABANDONED = 9,
-    STORE_AUDIT_CRL = 10, /* published; object: issuer, shard, number */
-    STORE_AUDIT_LAST = STORE_AUDIT_CRL,
+    STORE_AUDIT_CRL = 10,     /* published; object: issuer, shard, number */
+    STORE_AUDIT_PROFILE = 11, /* introduced; object: its identity */
+    STORE_AUDIT_LAST = STORE_AUDIT_PROFILE,
 };
 
 struct store_audit {
@@ -263,6 +266,22 @@ CA_MUST_CHECK enum ca_err store_put_pruned(struct store_batch *batch,
                                            uint64_t sequence, struct ca_serial *from,
                                            size_t count_max, bool *is_done_out);
 
+/* ---- writing: profiles */
+
+/* What the profile of a certificate said, when it was introduced. */
+struct store_profile {
+    struct store_digest id; /* as certificates have it */
+    uint64_t introduced_us; /* set by put */
+    uint32_t reasons;       /* what may become of its certificates: struct rules_life */
+    bool allows_hold;
+    struct ca_bytes name;    /* 1 to CA_NAME_LEN_MAX octets */
+    struct ca_bytes content; /* what the identity is the digest of; at most CA_PROFILE_LEN_MAX */
+};
+/* EXISTS: it is remembered already. TOO_MANY_ITEMS: STORE_PROFILES_MAX are. */
+CA_MUST_CHECK enum ca_err store_put_profile(struct store_batch *batch,
+                                            const struct store_profile *profile,
+                                            const struct store_audit *audit);
+
 /* Raises the latest used time; times in what is put do so by themselves. */
 CA_MUST_CHECK enum ca_err store_put_clock(struct store_batch *batch, uint64_t time_us);
 
@@ -362,6 +381,15 @@ CA_MUST_CHECK enum ca_err store_find_request_change(struct store_view *view,
 CA_MUST_CHECK enum ca_err store_find_changes(struct store_view *view, uint64_t after,
                                              struct store_change *changes_out, size_t count_max,
                                              size_t *count_out);
+
+/* NOT_FOUND also where the store was made before profiles were remembered. */
+CA_MUST_CHECK enum ca_err store_find_profile(struct store_view *view, const struct store_digest *id,
+                                             struct store_profile *profile_out);
+/* Ascending by identity, those above `after` (NULL: all). Fewer than count_max: no more. */
+CA_MUST_CHECK enum ca_err store_find_profiles(struct store_view *view,
+                                              const struct store_digest *after,
+                                              struct store_profile *profiles_out, size_t count_max,
+                                              size_t *count_out);
 
 /* An audit record and its place in the chain. What is lent lives as long as the view. */
 struct store_audit_entry {

@@ -38,6 +38,7 @@ struct store {
     int lock_fd; /* -1: read only */
     MDB_env *env;
     MDB_dbi tables[STORE_TABLE_COUNT];
+    bool lacks_profiles; /* read only, and made before there was that table: nobody uses it */
     struct store_runs *runs;
     atomic_bool is_latched, is_full;
 
@@ -108,6 +109,9 @@ CA_MUST_CHECK enum ca_err store_batch_get_locator(struct store_batch *batch, uin
 CA_MUST_CHECK enum ca_err store_batch_put_change(struct store_batch *batch,
                                                  struct store_change_record *record);
 
+/* profiles.c: the handle of that table, which is made where a store of ours has none. */
+CA_MUST_CHECK enum ca_err store_profiles_open(struct store *store, const char *name);
+
 /* batch_line.c: the line with the certificate at its end. Looks; the other one writes. */
 CA_MUST_CHECK enum ca_err store_batch_extend_line(struct store_batch *batch,
                                                   const struct store_certificate *certificate,
@@ -156,8 +160,9 @@ struct store_checker {
     uint64_t sequence;
     uint8_t chain[STORE_CHAIN_LEN];
     uint64_t added_count;
-    uint64_t status_count; /* changes of status */
-    int64_t listed_count;  /* certificates that are revoked or held by these */
+    uint64_t status_count;                    /* changes of status */
+    uint64_t profile_count, introduced_count; /* remembered; their audit records */
+    int64_t listed_count;                     /* certificates that are revoked or held by these */
 };
 enum ca_err store_checker_blame(struct store_checker *checker, const char *table,
                                 struct ca_bytes key);

@@ -22,6 +22,7 @@ static const struct command COMMANDS[] = {
     { "get",     "SERIAL...",             "certificates by serial number",        cmd_get },
     { "find",    "OPTION...",             "certificates by holder, key or time",  cmd_find },
     { "changes", "[--since N]",           "changes of state in order",            cmd_changes },
+    { "profiles", "[ID...]",              "what profiles say, and said",          cmd_profiles },
     { "stats",   "",                      "counters of the daemon",               cmd_stats },
     { "health",  "",                      "is the daemon well? exit code 1: no",  cmd_health },
 };
@@ -32,7 +33,7 @@ static void usage(FILE *to)
 {
     fprintf(to, "usage: certmill COMMAND [ARGUMENT...]\n\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(to, "  %-7s %-22s %s\n", COMMANDS[i].name, COMMANDS[i].args, COMMANDS[i].help);
+        fprintf(to, "  %-8s %-22s %s\n", COMMANDS[i].name, COMMANDS[i].args, COMMANDS[i].help);
     fprintf(to, "\n  certmill COMMAND --help   the options of a command\n"
                 "  certmill --version\n");
 }

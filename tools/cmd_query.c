@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ca/base/text.h"
+#include "ca/rules/profile.h"
 #include "ca/x509/cert.h"
 #include "tools/command.h"
 #include "tools/file.h"
@@ -102,6 +103,7 @@ static void print_json(struct output *output, const Certmill__Certificate *certi
     json_text(json, "state", command_state_name(certificate->state));
     json_text(json, "ca", certificate->ca);
     json_text(json, "profile", certificate->profile);
+    json_hex(json, "profile_id", command_bytes(certificate->profile_id));
     json_signed(json, "issued_us", certificate->issued_us);
     print_json_life(json, certificate);
     if (certificate->certificate.len > 0) {
@@ -165,6 +167,11 @@ static void print_status(struct output *output, const Certmill__Certificate *cer
     print_time("not before", certificate->not_before);
     print_time("not after", certificate->not_after);
     printf("ca: %s\nprofile: %s\n", certificate->ca, certificate->profile);
+    if (certificate->profile_id.len == RULES_PROFILE_ID_LEN) {
+        char id[2 * RULES_PROFILE_ID_LEN + 1];
+        ca_text_hex(command_bytes(certificate->profile_id), id);
+        printf("profile id: %s\n", id);
+    }
     if (certificate->certificate.len > 0)
         printf("subject: %s\n",
                subject_text(command_bytes(certificate->certificate), output->arena));

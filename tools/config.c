@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -555,11 +556,18 @@ static enum ca_err build_numbers(const struct builder *builder)
 }
 
 /* What all settings say together: the main file's, and the identity of every profile. */
-static void build_digest(const struct builder *builder)
+static enum ca_err build_digest(const struct builder *builder)
 {
-    struct rpc_config *rpc = &builder->config->rpc;
+    struct config *config = builder->config;
+    struct rpc_config *rpc = &config->rpc;
+    struct ca_bytes content;
+    enum ca_err err =
+        config_schema_content(&CONFIG_SECTION, &builder->settings, config->arena, &content);
 
-    config_schema_digest(&CONFIG_SECTION, &builder->settings, rpc->digest);
+    if (err != CA_OK)
+        return err;
+    bool is_content = config_schema_digest(content, rpc->digest);
+    assert(is_content);
     for (size_t i = 0; i < rpc->profile_count; i++) {
         struct ca_bytes parts[] = {
             ca_bytes_of(rpc->digest, sizeof(rpc->digest)),
@@ -567,6 +575,7 @@ static void build_digest(const struct builder *builder)
         };
         crypto_sha256(parts, 2, rpc->digest);
     }
+    return CA_OK;
 }
 
 static enum ca_err build(struct builder *builder)
@@ -579,8 +588,7 @@ static enum ca_err build(struct builder *builder)
         (err = build_cas(builder)) != CA_OK || (err = build_profiles(builder)) != CA_OK ||
         (err = build_blocked(builder)) != CA_OK)
         return err;
-    build_digest(builder);
-    return CA_OK;
+    return build_digest(builder);
 }
 
 static enum ca_err load(struct config *config, const char *path, FILE *talk)

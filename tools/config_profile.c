@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/config_profile.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "ca/base/text.h"
 #include "ca/base/time.h"
+#include "tools/config_content.h"
 #include "tools/config_life.h"
 
 enum {
@@ -588,13 +590,34 @@ static bool profile_name_is_good(const char *name)
            name[0] != '.';
 }
 
+bool config_profile_write(struct ca_bytes content, FILE *to)
+{
+    return config_content_write(&PROFILE_SECTION, content, to);
+}
+
+static enum ca_err identify(const struct config_source *source,
+                            const struct profile_settings *settings, struct rules_profile *profile)
+{
+    uint8_t digest[CA_DIGEST_LEN];
+    enum ca_err err =
+        config_schema_content(&PROFILE_SECTION, settings, source->arena, &profile->content);
+
+    if (err != CA_OK)
+        return err;
+    assert(profile->content.len <= CA_PROFILE_LEN_MAX); /* the bounds in the tables see to that */
+    bool is_content = config_schema_digest(profile->content, digest);
+    assert(is_content);
+    for (size_t i = 0; i < RULES_PROFILE_ID_LEN; i++)
+        profile->id[i] = digest[i];
+    return CA_OK;
+}
+
 enum ca_err config_profile_parse(const struct config_source *source,
                                  struct rules_profile *profile_out,
                                  struct config_pattern **patterns)
 {
     struct profile_settings settings = { 0 };
     struct ca_refusal refusal = { "", "" };
-    uint8_t digest[CA_DIGEST_LEN];
     enum ca_err err;
 
     *profile_out = (struct rules_profile){ 0 };
@@ -615,9 +638,8 @@ enum ca_err config_profile_parse(const struct config_source *source,
         (err = build_validity(source, &settings.validity, profile_out)) != CA_OK ||
         (err = config_life_build(source, &settings.life, profile_out)) != CA_OK)
         return err;
-    config_schema_digest(&PROFILE_SECTION, &settings, digest);
-    for (size_t i = 0; i < RULES_PROFILE_ID_LEN; i++)
-        profile_out->id[i] = digest[i];
+    if ((err = identify(source, &settings, profile_out)) != CA_OK)
+        return err;
     err = rules_profile_prepare(profile_out, source->arena, &refusal);
     if (err == CA_ERR_CONFIG)
         return config_complain(source, settings.name.line, "\"%s\": %s", refusal.field,

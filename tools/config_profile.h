@@ -14,6 +14,9 @@ struct config_pattern {
 };
 void config_patterns_free(struct config_pattern *patterns);
 
+/* A profile's file that says what this content says; false as config_content_write(). */
+bool config_profile_write(struct ca_bytes content, FILE *to);
+
 /*
  * CONFIG after saying why. Texts and patterns live in the source's arena; compiled patterns are
  * put in front of the list, also when a later check refuses.

@@ -10,8 +10,9 @@
 
 #include "ca/base/text.h"
 #include "ca/crypto/digest.h"
+#include "tools/config_content.h"
 
-enum { LINE_LEN_MAX = 1024 };
+enum { LINE_LEN_MAX = 1024, PIECE_HEAD_LEN = 4 };
 
 enum ca_err config_complain(const struct config_source *source, unsigned line, const char *format,
                             ...)
@@ -353,23 +354,31 @@ enum ca_err config_schema_parse(const struct config_source *source,
     return err;
 }
 
-/* ---- the digest of the content */
+/* ---- the content, and its digest */
 
-static void chain(uint8_t digest[CA_DIGEST_LEN], struct ca_bytes bytes)
+/* Where it is written to; NULL: it is only measured. */
+struct content {
+    uint8_t *at;
+    size_t len;
+};
+
+static void add(struct content *content, struct ca_bytes bytes)
 {
-    uint8_t len[4] = { (uint8_t)(bytes.len >> 24), (uint8_t)(bytes.len >> 16),
-                       (uint8_t)(bytes.len >> 8), (uint8_t)bytes.len };
-    struct ca_bytes parts[] = { ca_bytes_of(digest, CA_DIGEST_LEN), ca_bytes_of(len, 4), bytes };
-
-    crypto_sha256(parts, 3, digest);
+    if (content->at != NULL) {
+        for (unsigned shift = 32; shift > 0; shift -= 8)
+            *content->at++ = (uint8_t)(bytes.len >> (shift - 8));
+        for (size_t i = 0; i < bytes.len; i++)
+            *content->at++ = bytes.data[i];
+    }
+    content->len += PIECE_HEAD_LEN + bytes.len;
 }
 
-static void chain_number(uint8_t digest[CA_DIGEST_LEN], uint64_t value)
+static void add_number(struct content *content, uint64_t value)
 {
     char text[24];
 
     snprintf(text, sizeof(text), "%" PRIu64, value);
-    chain(digest, ca_bytes_of_text(text));
+    add(content, ca_bytes_of_text(text));
 }
 
 static bool is_fallback(const struct config_item *item, const void *value);
@@ -414,11 +423,10 @@ static bool is_fallback(const struct config_item *item, const void *value)
     return false;
 }
 
-static void chain_section(uint8_t digest[CA_DIGEST_LEN], const struct config_section *section,
-                          const void *record);
+static void add_section(struct content *content, const struct config_section *section,
+                        const void *record);
 
-static void chain_value(uint8_t digest[CA_DIGEST_LEN], const struct config_item *item,
-                        const void *value)
+static void add_value(struct content *content, const struct config_item *item, const void *value)
 {
     const struct config_texts *texts = value;
     const struct config_numbers *numbers = value;
@@ -426,56 +434,78 @@ static void chain_value(uint8_t digest[CA_DIGEST_LEN], const struct config_item 
 
     switch (item->kind) {
     case CONFIG_KIND_TEXT:
-        chain(digest, ca_bytes_of_text(((const struct config_text *)value)->text));
+        add(content, ca_bytes_of_text(((const struct config_text *)value)->text));
         break;
     case CONFIG_KIND_NUMBER:
-        chain_number(digest, ((const struct config_number *)value)->value);
+        add_number(content, ((const struct config_number *)value)->value);
         break;
-    case CONFIG_KIND_FLAG: chain_number(digest, ((const struct config_flag *)value)->value); break;
+    case CONFIG_KIND_FLAG: add_number(content, ((const struct config_flag *)value)->value); break;
     case CONFIG_KIND_CHOICE:
-        chain(digest,
-              ca_bytes_of_text(item->choices[((const struct config_choice *)value)->index]));
+        add(content, ca_bytes_of_text(item->choices[((const struct config_choice *)value)->index]));
         break;
     case CONFIG_KIND_TEXTS:
-        chain_number(digest, texts->count);
+        add_number(content, texts->count);
         for (size_t i = 0; i < texts->count; i++)
-            chain(digest, ca_bytes_of_text(texts->items[i].text));
+            add(content, ca_bytes_of_text(texts->items[i].text));
         break;
     case CONFIG_KIND_NUMBERS:
-        chain_number(digest, numbers->count);
+        add_number(content, numbers->count);
         for (size_t i = 0; i < numbers->count; i++)
-            chain_number(digest, numbers->items[i].value);
+            add_number(content, numbers->items[i].value);
         break;
-    case CONFIG_KIND_GROUP: chain_section(digest, item->section, value); break;
+    case CONFIG_KIND_GROUP: add_section(content, item->section, value); break;
     case CONFIG_KIND_GROUPS:
-        chain_number(digest, groups->count);
+        add_number(content, groups->count);
         for (size_t i = 0; i < groups->count; i++)
-            chain_section(digest, item->section,
-                          (const char *)groups->items + i * item->section->size);
+            add_section(content, item->section,
+                        (const char *)groups->items + i * item->section->size);
         break;
     }
 }
 
-static void chain_section(uint8_t digest[CA_DIGEST_LEN], const struct config_section *section,
-                          const void *record)
+static void add_section(struct content *content, const struct config_section *section,
+                        const void *record)
 {
     for (size_t i = 0; i < section->count; i++) {
         const struct config_item *item = &section->items[i];
         const void *value = (const char *)record + item->offset;
         if (is_fallback(item, value))
             continue;
-        chain(digest, ca_bytes_of_text(item->name));
-        chain_value(digest, item, value);
+        add(content, ca_bytes_of_text(item->name));
+        add_value(content, item, value);
     }
-    chain(digest, CA_BYTES("")); /* no name is empty: the end of the section */
+    add(content, CA_BYTES("")); /* no name is empty: the end of the section */
 }
 
-void config_schema_digest(const struct config_section *section, const void *record,
-                          uint8_t digest[CA_DIGEST_LEN])
+enum ca_err config_schema_content(const struct config_section *section, const void *record,
+                                  struct ca_arena *arena, struct ca_bytes *content_out)
+{
+    struct content content = { NULL, 0 };
+
+    add_section(&content, section, record);
+    uint8_t *data = ca_arena_alloc(arena, content.len);
+    *content_out = ca_bytes_of(data, data == NULL ? 0 : content.len);
+    if (data == NULL)
+        return CA_ERR_NOMEM;
+    content = (struct content){ data, 0 };
+    add_section(&content, section, record);
+    return CA_OK;
+}
+
+bool config_schema_digest(struct ca_bytes content, uint8_t digest[CA_DIGEST_LEN])
 {
     for (size_t i = 0; i < CA_DIGEST_LEN; i++)
         digest[i] = 0;
-    chain_section(digest, section, record);
+    while (content.len > 0) {
+        const uint8_t *from = content.data;
+        struct ca_bytes piece;
+        if (!config_content_next(&content, &piece))
+            return false;
+        struct ca_bytes parts[] = { ca_bytes_of(digest, CA_DIGEST_LEN),
+                                    ca_bytes_of(from, PIECE_HEAD_LEN + piece.len) };
+        crypto_sha256(parts, 2, digest);
+    }
+    return true;
 }
 
 /* ---- the reference */

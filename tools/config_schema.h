@@ -107,11 +107,17 @@ __attribute__((format(printf, 3, 4))) CA_MUST_CHECK enum ca_err
 config_complain(const struct config_source *source, unsigned line, const char *format, ...);
 
 /*
- * The digest of what the settings say, not of how they are written: comments, order, spaces and
- * settings that equal their default do not matter.
+ * What the settings say, not how they are written: comments, order, spaces and settings that equal
+ * their default do not matter. Pieces of octets, each behind its length (4 octets, big endian): for
+ * every other setting its name and its value, numbers and flags in decimal digits, before the
+ * elements of a list their count; an empty piece ends a group and the whole. NOMEM.
  */
-void config_schema_digest(const struct config_section *section, const void *record,
-                          uint8_t digest[CA_DIGEST_LEN]);
+CA_MUST_CHECK enum ca_err config_schema_content(const struct config_section *section,
+                                                const void *record, struct ca_arena *arena,
+                                                struct ca_bytes *content_out);
+/* From 32 zeros on, for each piece SHA-256 over what was before, the length and the piece. False:
+ * this is no content. */
+bool config_schema_digest(struct ca_bytes content, uint8_t digest[CA_DIGEST_LEN]);
 
 /* The reference, as a Markdown table for the section and one for each section inside. */
 void config_schema_print(const struct config_section *section, const char *title, FILE *to);

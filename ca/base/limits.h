@@ -16,7 +16,8 @@ enum {
     CA_EXTENSION_COUNT_MAX = 32,    /* extensions in a request or certificate */
     CA_REQUEST_ID_LEN_MIN = 16,     /* domain.md section 4: 16 to 64 characters */
     CA_REQUEST_ID_LEN_MAX = 64,
-    CA_NAME_LEN_MAX = 64, /* name of a CA or profile in the configuration */
+    CA_NAME_LEN_MAX = 64,         /* name of a CA or profile in the configuration */
+    CA_PROFILE_LEN_MAX = 1 << 17, /* what a profile says: config_schema_content() */
     CA_RSA_BITS_MIN = 2048,
     CA_RSA_BITS_MAX = 4096,
     CA_SIGNATURE_LEN_MAX = 512, /* RSA-4096 */

@@ -116,6 +116,6 @@ CA_MUST_CHECK enum ca_err rules_life_act(const struct rules_life *life,
                                          struct rules_standing *standing, bool *is_changed_out,
                                          struct ca_refusal *refusal);
 
-/* What holds for certificates whose profile is gone from the configuration, and where a profile
- * says nothing: they can be revoked, for the reasons 1, 3, 4, 5 and 9, and nothing else. */
+/* What holds for certificates whose profile nobody remembers, and where a profile says nothing:
+ * they can be revoked, for the reasons 1, 3, 4, 5 and 9, and nothing else. */
 extern const struct rules_life RULES_LIFE_PLAIN;

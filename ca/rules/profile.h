@@ -103,6 +103,7 @@ enum {
 struct rules_profile {
     const char *name;
     uint8_t id[RULES_PROFILE_ID_LEN]; /* digest of its settings */
+    struct ca_bytes content;          /* what that is the digest of: tools/config_schema.h */
     struct rules_key_allowed keys[RULES_KEY_ALLOWED_MAX];
     size_t key_count;
     enum rules_key_reuse key_reuse;

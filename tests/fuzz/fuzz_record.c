@@ -8,7 +8,7 @@
 
 #include "store/record_status.h"
 
-static uint8_t again[STORE_CERTIFICATE_RECORD_MAX];
+static uint8_t again[STORE_PROFILE_LEN_MAX];
 
 static struct ca_bytes recode_certificate(struct ca_bytes key, struct ca_bytes value)
 {
@@ -104,6 +104,16 @@ static struct ca_bytes recode_line(struct ca_bytes key, struct ca_bytes value)
     return ca_bytes_of(again, store_record_line_len(&line));
 }
 
+static struct ca_bytes recode_profile(struct ca_bytes key, struct ca_bytes value)
+{
+    struct store_profile profile;
+
+    if (store_record_decode_profile(key, value, &profile) != CA_OK)
+        return value;
+    store_record_encode_profile(&profile, again);
+    return ca_bytes_of(again, store_record_profile_len(&profile));
+}
+
 static void decode(enum store_table table, struct ca_bytes key, struct ca_bytes value)
 {
     static const uint8_t chain[STORE_CHAIN_LEN];
@@ -120,6 +130,7 @@ static void decode(enum store_table table, struct ca_bytes key, struct ca_bytes 
     case STORE_TABLE_CRLS:
     case STORE_TABLE_STATUS: encoded = recode_of_scope(table, key, value); break;
     case STORE_TABLE_LINEAGES: encoded = recode_line(key, value); break;
+    case STORE_TABLE_PROFILES: encoded = recode_profile(key, value); break;
     case STORE_TABLE_META: encoded = recode_meta(key, value); break;
     default:
         if (store_record_decode_audit(key, value, chain, &entry) == CA_OK) {

@@ -359,20 +359,6 @@ Test(act, more_than_its_own_queue_holds_is_busy)
 
 /* ---- profiles */
 
-Test(act, a_profile_that_is_gone_lets_revoke_and_release_but_not_hold)
-{
-    struct ca_serial serial = issue(ID, "alice"), held = issue("request-0000000002", "bob");
-
-    check_act("act-request-hold0", HOLD, &held, 0, "OK");
-    instance_stop(&instance);
-    instance.profiles[0].rules.id[0] ^= 1;
-    instance_start(&instance);
-    check_act("act-request-hold1", HOLD, &serial, 0, "HOLD");
-    check_act("act-request-stop1", REVOKE, &serial, X509_CRL_AA_COMPROMISE, "REASON");
-    check_act("act-request-stop2", REVOKE, &serial, X509_CRL_PRIVILEGE_WITHDRAWN, "OK");
-    check_act("act-request-free0", RELEASE, &held, 0, "OK");
-}
-
 Test(act, a_profile_says_which_reasons_there_are)
 {
     struct ca_serial serial = issue(ID, "alice");

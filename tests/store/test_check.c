@@ -5,7 +5,7 @@
 #include "store/record_status.h"
 #include "tests/support/store.h"
 
-enum { REVOKED = 10, HELD = 20, PRUNED = 30, FIRST = 3, SECOND = 41 };
+enum { REVOKED = 10, HELD = 20, PRUNED = 30, FIRST = 3, SECOND = 41, PROFILE = 4 };
 
 static struct store *store;
 
@@ -52,6 +52,7 @@ static void make_data(void)
         check_ok(store_put_crl(batch, &scope, &crl, &audit));
     }
     check_ok(store_put_pruned(batch, &scope, -25, UINT64_MAX, &from, 9, &is_done));
+    check_ok(test_put_profile(batch, PROFILE, 53));
     check_ok(store_commit(batch));
     test_check_whole(store);
     store_close(store);
@@ -376,6 +377,48 @@ static void line_of_a_certificate_that_is_not_there(void)
     put_line(&line);
 }
 
+static void profile_lost(void)
+{
+    struct store_digest id = test_digest('p', PROFILE);
+
+    drop("profiles", id.bytes, STORE_DIGEST_LEN);
+}
+
+/* The record of profile PROFILE, as that of another one or of another time. */
+static void move_profile(uint64_t n, uint64_t time_us)
+{
+    struct store_digest id = test_digest('p', PROFILE);
+    uint8_t value[STORE_PROFILE_LEN_MIN + CA_NAME_LEN_MAX];
+    struct store_profile profile;
+
+    check_ok(store_record_decode_profile(ca_bytes_of(id.bytes, STORE_DIGEST_LEN),
+                                         get("profiles", id.bytes, STORE_DIGEST_LEN), &profile));
+    profile.id = test_digest('p', n);
+    profile.introduced_us = time_us;
+    store_record_encode_profile(&profile, value);
+    put("profiles", profile.id.bytes, STORE_DIGEST_LEN, value, store_record_profile_len(&profile));
+}
+
+static void profile_of_another_time(void)
+{
+    move_profile(PROFILE, 52);
+}
+
+static void profile_that_was_never_introduced(void)
+{
+    move_profile(PROFILE + 1, 53);
+}
+
+static void profile_in_the_place_of_another(void)
+{
+    struct store_digest other = test_digest('p', PROFILE + 1), id = test_digest('p', PROFILE);
+    struct ca_bytes value = get("profiles", id.bytes, STORE_DIGEST_LEN);
+    uint8_t copy[STORE_PROFILE_LEN_MIN + CA_NAME_LEN_MAX];
+
+    memcpy(copy, value.data, value.len);
+    put("profiles", other.bytes, STORE_DIGEST_LEN, copy, value.len);
+}
+
 static enum ca_err check_whole(struct store_damage *damage)
 {
     struct store_view *view;
@@ -405,6 +448,10 @@ Test(check, records_that_contradict_each_other_are_told)
         void (*damage)(void);
         const char *table;
     } cases[] = {
+        { profile_lost, "audit" },
+        { profile_of_another_time, "audit" },
+        { profile_that_was_never_introduced, "profiles" },
+        { profile_in_the_place_of_another, "profiles" },
         { one_entry_too_many, "scopes" },
         { one_octet_too_few, "scopes" },
         { no_scope, "scopes" },

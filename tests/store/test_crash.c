@@ -142,6 +142,8 @@ static void write_batches(uint64_t next, uint64_t batches, uint64_t seed, int re
                 _exit(4);
         if (put_list(batch, until) != CA_OK)
             _exit(8);
+        if (test_put_profile(batch, until, until) != CA_OK)
+            _exit(9);
         for (uint64_t n = until; n < until + size; n++)
             if (test_put_intent(batch, n) != CA_OK)
                 _exit(5);

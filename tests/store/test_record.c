@@ -3,11 +3,12 @@
 
 #include "tests/support/store.h"
 
-enum { VALUE_MAX = STORE_CERTIFICATE_RECORD_MAX };
+enum { VALUE_MAX = STORE_PROFILE_LEN_MAX };
 
 static uint8_t value[VALUE_MAX + 1];
 static uint8_t again[VALUE_MAX + 1];
 static uint8_t der[CA_CERTIFICATE_LEN_MAX];
+static uint8_t content[CA_PROFILE_LEN_MAX + 1];
 
 /* The tables of revocation, lines and CRLs. */
 static enum ca_err recode_status(enum store_table table, struct ca_bytes key, struct ca_bytes bytes,
@@ -58,6 +59,7 @@ static enum ca_err recode(enum store_table table, struct ca_bytes key, struct ca
     struct store_certificate certificate;
     struct store_intent intent;
     struct store_change_record change;
+    struct store_profile profile;
     struct store_audit_entry entry;
     uint8_t chain[STORE_CHAIN_LEN] = { 42 };
     enum ca_err err = CA_ERR_INTERNAL;
@@ -80,6 +82,12 @@ static enum ca_err recode(enum store_table table, struct ca_bytes key, struct ca
         if ((err = store_record_decode_change(key, bytes, &change)) == CA_OK) {
             store_record_encode_change(&change, again);
             again_out->len = store_record_change_len(&change);
+        }
+        break;
+    case STORE_TABLE_PROFILES:
+        if ((err = store_record_decode_profile(key, bytes, &profile)) == CA_OK) {
+            store_record_encode_profile(&profile, again);
+            again_out->len = store_record_profile_len(&profile);
         }
         break;
     case STORE_TABLE_AUDIT:
@@ -113,6 +121,7 @@ enum {
     SAMPLE_CRL,
     SAMPLE_LINE,
     SAMPLE_STATUS,
+    SAMPLE_PROFILE,
     SAMPLE_AUDIT,
     SAMPLE_AUDIT_EMPTY,
     SAMPLES
@@ -215,6 +224,24 @@ static void make_line(struct sample *sample)
     sample->len = store_record_line_len(&line);
 }
 
+static void make_profile(struct sample *sample)
+{
+    struct store_profile profile = {
+        .id = { { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 } },
+        .introduced_us = 0x0102030405060708,
+        .reasons = 0x2a,
+        .allows_hold = true,
+        .name = CA_BYTES("tls"),
+        .content = CA_BYTES("\0\0\0\1a\0\0\0\0"),
+    };
+
+    sample->table = STORE_TABLE_PROFILES;
+    sample->key_len = STORE_DIGEST_LEN;
+    memcpy(sample->key, profile.id.bytes, STORE_DIGEST_LEN);
+    store_record_encode_profile(&profile, value);
+    sample->len = store_record_profile_len(&profile);
+}
+
 static void make_audit(int number, struct sample *sample)
 {
     struct ca_serial serial = test_serial(1234567);
@@ -267,6 +294,8 @@ static struct sample make_sample(int number)
         make_line(&sample);
     else if (number <= SAMPLE_STATUS)
         make_of_scope(number, &sample);
+    else if (number == SAMPLE_PROFILE)
+        make_profile(&sample);
     else
         make_audit(number, &sample);
     return sample;
@@ -378,6 +407,10 @@ Test(record, a_sealed_record_of_wrong_contents_is_refused)
         { SAMPLE_STATUS, 1, 0 },
         { SAMPLE_STATUS, 19, 4 },
         { SAMPLE_STATUS, 20, 4 },
+        { SAMPLE_PROFILE, 0, 2 },
+        { SAMPLE_PROFILE, 13, 2 },  /* a hold is allowed or not */
+        { SAMPLE_PROFILE, 14, 0 },  /* no name */
+        { SAMPLE_PROFILE, 14, 13 }, /* a name beyond the end */
     };
     struct ca_bytes got;
 
@@ -409,6 +442,59 @@ Test(record, a_certificate_of_the_largest_size_fits_and_none_larger_does)
                                               ca_bytes_of(value, VALUE_MAX + 1), &found),
               CA_ERR_STORAGE_CORRUPT);
     cr_assert_null(found.der.data);
+}
+
+/* By an independent program: hashlib.sha256(bytes([11, 16]) + key + record).digest()[:16]. */
+Test(record, a_profile_has_these_octets)
+{
+    static const uint8_t want[] = { 0x01, 0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01,
+                                    0x2a, 0x00, 0x00, 0x00, 0x01, 0x03, 0x74, 0x6c, 0x73,
+                                    0x00, 0x00, 0x00, 0x01, 0x61, 0x00, 0x00, 0x00, 0x00,
+                                    0xfb, 0x52, 0x80, 0xd8, 0x81, 0xbf, 0xd7, 0xd7, 0x69,
+                                    0xcd, 0xe8, 0xcf, 0xc6, 0xd0, 0xe8, 0x8d };
+    struct sample sample = make_sample(SAMPLE_PROFILE);
+    struct store_profile found;
+
+    check_bytes(ca_bytes_of(value, sample.len), ca_bytes_of(want, sizeof(want)));
+    check_ok(store_record_decode_profile(ca_bytes_of(sample.key, sample.key_len),
+                                         ca_bytes_of(want, sizeof(want)), &found));
+    cr_assert(found.introduced_us == 0x0102030405060708 && found.reasons == 0x2a);
+    cr_assert(found.allows_hold);
+    check_bytes(found.name, CA_BYTES("tls"));
+    check_bytes(found.content, CA_BYTES("\0\0\0\1a\0\0\0\0"));
+    check_bytes(ca_bytes_of(found.id.bytes, STORE_DIGEST_LEN),
+                ca_bytes_of(sample.key, sample.key_len));
+}
+
+Test(record, a_profile_of_the_largest_size_fits_and_none_larger_does)
+{
+    char name[CA_NAME_LEN_MAX + 1];
+    struct store_profile found, profile = { .reasons = 2 };
+    struct ca_bytes key = ca_bytes_of(profile.id.bytes, STORE_DIGEST_LEN);
+
+    memset(name, 'n', sizeof(name));
+    profile.name = ca_bytes_of(name, CA_NAME_LEN_MAX);
+    profile.content = ca_bytes_of(content, CA_PROFILE_LEN_MAX);
+    store_record_encode_profile(&profile, value);
+    check_ok(store_record_decode_profile(key, ca_bytes_of(value, STORE_PROFILE_LEN_MAX), &found));
+    check_bytes(found.content, profile.content);
+    store_record_seal(STORE_TABLE_PROFILES, key, value, STORE_PROFILE_LEN_MAX + 1);
+    check_err(
+        store_record_decode_profile(key, ca_bytes_of(value, STORE_PROFILE_LEN_MAX + 1), &found),
+        CA_ERR_STORAGE_CORRUPT);
+    profile.name.len = 3;
+    profile.content.len = CA_PROFILE_LEN_MAX + 1;
+    store_record_encode_profile(&profile, value);
+    check_err(store_record_decode_profile(
+                  key, ca_bytes_of(value, store_record_profile_len(&profile)), &found),
+              CA_ERR_STORAGE_CORRUPT);
+    profile.name.len = CA_NAME_LEN_MAX + 1;
+    profile.content.len = 0;
+    store_record_encode_profile(&profile, value);
+    check_err(store_record_decode_profile(
+                  key, ca_bytes_of(value, store_record_profile_len(&profile)), &found),
+              CA_ERR_STORAGE_CORRUPT);
+    cr_assert_null(found.name.data);
 }
 
 Test(record, the_head_and_the_identity_are_kept_and_guarded)

@@ -196,6 +196,26 @@ static inline void test_issue(struct store *store, uint64_t from, uint64_t until
     }
 }
 
+/* Profile number n, introduced at microsecond `time_us`. */
+static inline enum ca_err test_put_profile(struct store_batch *batch, uint64_t n, uint64_t time_us)
+{
+    const struct store_profile profile = {
+        .id = test_digest('p', n),
+        .reasons = (uint32_t)n,
+        .allows_hold = n % 2 == 1,
+        .name = CA_BYTES("profile"),
+        .content = ca_bytes_of("filler of some length", n % 22),
+    };
+    const struct store_audit audit = {
+        .kind = STORE_AUDIT_PROFILE,
+        .time_us = time_us,
+        .actor = CA_BYTES("certmilld"),
+        .object = ca_bytes_of(profile.id.bytes, STORE_DIGEST_LEN),
+    };
+
+    return store_put_profile(batch, &profile, &audit);
+}
+
 static inline bool test_is_digest(const struct store_digest *a, const struct store_digest *b)
 {
     return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ca/base/text.h"
 #include "tests/support/check.h"
 #include "tests/support/profiles.h"
 #include "tools/config.h"
@@ -245,6 +246,176 @@ Test(config, a_profile_is_identified_by_what_it_says_not_by_how_it_is_written)
     check_bytes(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one)));
     profile_id(MINIMAL " key_usage_critical = false;", other);
     cr_assert(!ca_bytes_equal(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one))));
+}
+
+/* Certificates have these: no version of the program may count otherwise. */
+Test(config, the_identities_of_profiles_stay_what_they_are)
+{
+    static const struct {
+        const char *name, *id;
+    } shipped[] = { { "enterprise", "7c15d0531b8a18825310d3c693dc2a74" },
+                    { "tls-server", "d95fb4bf099de3f1232310944491988b" } };
+    uint8_t id[RULES_PROFILE_ID_LEN];
+    char hex[2 * RULES_PROFILE_ID_LEN + 1];
+
+    profile_id(MINIMAL, id);
+    ca_text_hex(ca_bytes_of(id, sizeof(id)), hex);
+    cr_assert_str_eq(hex, "5144e0d5bbf5a5d03f84b0da39b91aef");
+    for (size_t i = 0; i < INSTANCE_PROFILE_COUNT; i++) {
+        cr_assert_str_eq(INSTANCE_PROFILES[i].name, shipped[i].name);
+        struct ca_bytes text = ca_bytes_of(INSTANCE_PROFILES[i].text, INSTANCE_PROFILES[i].len);
+        profile_id((const char *)ca_arena_copy(arena, text).data, id);
+        ca_text_hex(ca_bytes_of(id, sizeof(id)), hex);
+        cr_assert_str_eq(hex, shipped[i].id, "%s", shipped[i].name);
+    }
+}
+
+/* What the store keeps of a profile. */
+Test(config, what_a_profile_says_is_what_its_identity_is_the_digest_of)
+{
+    static const char text[] =
+        MINIMAL " ext_key_usage = [ ]; life = { revoke = { hold = true; }; };";
+    static const char want[] = "\0\0\0\4name\0\0\0\1x"
+                               "\0\0\0\4keys\0\0\0\1"
+                               "1"
+                               "\0\0\0\4type\0\0\0\4p256\0\0\0\0"
+                               "\0\0\0\12attributes\0\0\0\1"
+                               "1"
+                               "\0\0\0\4name\0\0\0\2CN\0\0\0\0"
+                               "\0\0\0\11key_usage\0\0\0\1"
+                               "1"
+                               "\0\0\0\20digitalSignature"
+                               "\0\0\0\10validity"
+                               "\0\0\0\4days\0\0\0\1"
+                               "1\0\0\0\1"
+                               "1\0\0\0\0"
+                               "\0\0\0\4life\0\0\0\6revoke"
+                               "\0\0\0\4hold\0\0\0\1"
+                               "1\0\0\0\0\0\0\0\0"
+                               "\0\0\0"; /* and the NUL of the text */
+    struct config_pattern *patterns = NULL;
+    struct rules_profile profile;
+    struct config_source source = { "profile", ca_bytes_of_text(text), arena, stderr };
+    uint8_t digest[CA_DIGEST_LEN];
+
+    check_ok(config_profile_parse(&source, &profile, &patterns));
+    config_patterns_free(patterns);
+    check_bytes(profile.content, ca_bytes_of(want, sizeof(want)));
+    cr_assert(config_schema_digest(profile.content, digest));
+    check_bytes(ca_bytes_of(profile.id, sizeof(profile.id)),
+                ca_bytes_of(digest, sizeof(profile.id)));
+    for (size_t len = 1; len < 4; len++)
+        cr_assert(!config_schema_digest(ca_bytes_of(want, sizeof(want) - len), digest));
+}
+
+/* What was written of a profile's content is read as the same profile; NULL: it cannot be. */
+static char *written(struct ca_bytes content)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *to = open_memstream(&text, &len);
+
+    bool is_good = config_profile_write(content, to);
+    fclose(to);
+    if (is_good)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static struct ca_bytes content_of(const char *text)
+{
+    struct config_pattern *patterns = NULL;
+    struct rules_profile profile;
+    struct config_source source = { "profile", ca_bytes_of_text(text), arena, stderr };
+
+    check_ok(config_profile_parse(&source, &profile, &patterns));
+    config_patterns_free(patterns);
+    return profile.content;
+}
+
+static const char ODD[] =
+    "name = \"odd\"; keys = ( { type = \"p256\"; }, { type = \"rsa\"; bits_min = 3072; } );"
+    "attributes = ( { name = \"O\"; from = \"fixed\"; value = \"a\\\"b\\\\c \xe4\xb8\xad\"; },"
+    "{ name = \"CN\"; pattern = \"[a-z]+\\\\.\"; required = true; } );"
+    "key_usage = [ \"digitalSignature\", \"nonRepudiation\" ]; key_usage_critical = false;"
+    "validity = { seconds = [ 2147483647, 60 ]; };"
+    "life = { revoke = { reasons = [ \"keyCompromise\", \"superseded\" ]; hold = true; }; };";
+
+Test(config, a_profile_is_written_as_it_was_said)
+{
+    const char *texts[] = { MINIMAL, ODD, NULL, NULL };
+
+    for (size_t i = 0; i < INSTANCE_PROFILE_COUNT; i++) {
+        struct ca_bytes text = ca_bytes_of(INSTANCE_PROFILES[i].text, INSTANCE_PROFILES[i].len);
+        texts[2 + i] = (const char *)ca_arena_copy(arena, text).data;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        struct ca_bytes content = content_of(texts[i]);
+        char *text = written(content);
+        cr_assert_not_null(text);
+        check_bytes(content_of(text), content);
+        free(text);
+    }
+}
+
+Test(config, what_is_no_content_of_a_profile_is_not_written)
+{
+    struct ca_bytes content = content_of(ODD);
+    uint8_t *changed = (uint8_t *)(uintptr_t)ca_arena_alloc(arena, content.len + 5);
+
+    memcpy(changed, content.data, content.len);
+    for (size_t len = 0; len < content.len; len++)
+        cr_assert_null(written(ca_bytes_of(content.data, len)), "%zu octets", len);
+    cr_assert_null(written(ca_bytes_of(changed, content.len + 4)), "a piece too many");
+    for (size_t at = 0; at < content.len; at++) {
+        changed[at] ^= 0x80; /* a length beyond the end, a name nobody knows, or another text */
+        free(written(ca_bytes_of(changed, content.len)));
+        changed[at] ^= 0x80;
+    }
+    changed[4] = 'N';
+    cr_assert_null(written(ca_bytes_of(changed, content.len)), "a setting nobody knows");
+}
+
+/* Every text as long as its bound: of what a profile may say, nothing is longer. */
+Test(config, the_longest_profile_fits_into_its_record)
+{
+    char *text = NULL, oid[256] = "1.2", value[CA_ATTRIBUTE_LEN_MAX + 1];
+    size_t len;
+    FILE *to = open_memstream(&text, &len);
+
+    memset(value, 'v', CA_ATTRIBUTE_LEN_MAX);
+    value[CA_ATTRIBUTE_LEN_MAX] = '\0';
+    for (size_t at = 3; at + 2 < 2 * CA_OID_LEN_MAX; at += 2)
+        snprintf(oid + at, sizeof(oid) - at, ".7");
+    fputs("name = \"x\"; keys = ( { type = \"p256\"; } ); key_usage = [ \"digitalSignature\" ];"
+          "validity = { days = [ 1 ]; }; attributes = (",
+          to);
+    for (unsigned i = 0; i < CA_ATTRIBUTE_COUNT_MAX; i++)
+        fprintf(to,
+                "%s{ name = \"%0*u\"; oid = \"%s.%u\"; place = \"extension\"; critical = true;"
+                "from = \"fixed\"; value = \"%s\"; length_min = 2; length_max = 1024;"
+                "pattern = \"%.240s+\"; required = true; type = \"printable\"; }",
+                i == 0 ? "" : ", ", CA_NAME_LEN_MAX, i, oid, i, value, value);
+    fputs("); identity = [", to);
+    for (unsigned i = 0; i < CA_ATTRIBUTE_COUNT_MAX; i++)
+        fprintf(to, "%s\"%0*u\"", i == 0 ? "" : ", ", CA_NAME_LEN_MAX, i);
+    fputs("]; life = { renew = { may_differ = [", to);
+    for (unsigned i = 0; i < CA_ATTRIBUTE_COUNT_MAX; i++)
+        fprintf(to, "%s\"%0*u\"", i == 0 ? "" : ", ", CA_NAME_LEN_MAX, i);
+    fputs("]; }; }; policies = (", to);
+    for (unsigned i = 0; i < RULES_OID_MAX; i++)
+        fprintf(to, "%s{ oid = \"%s.%u\"; cps = \"%.512s\"; }", i == 0 ? "" : ", ", oid, i, value);
+    fputs(");", to);
+    fclose(to);
+
+    struct config_pattern *patterns = NULL;
+    struct rules_profile profile;
+    struct config_source source = { "profile", ca_bytes_of(text, len), arena, stderr };
+    check_ok(config_profile_parse(&source, &profile, &patterns));
+    cr_assert(profile.content.len > 50000 && profile.content.len < CA_PROFILE_LEN_MAX * 3 / 4);
+    config_patterns_free(patterns);
+    free(text);
 }
 
 Test(config, what_becomes_of_certificates_belongs_to_the_identity_of_a_profile)

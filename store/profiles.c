@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+
+#include "store/tables.h"
+
+/* Stores that were made before profiles were remembered have no such table. */
+enum ca_err store_profiles_open(struct store *store, const char *name)
+{
+    unsigned begin_flags = MDB_RDONLY, open_flags = 0;
+    MDB_txn *txn = NULL;
+    int rc = MDB_NOTFOUND;
+
+    for (int i = 0; i < 2 && rc == MDB_NOTFOUND; i++) {
+        if ((rc = mdb_txn_begin(store->env, NULL, begin_flags, &txn)) != 0)
+            break;
+        rc = mdb_dbi_open(txn, name, open_flags, &store->tables[STORE_TABLE_PROFILES]);
+        if (rc == 0)
+            rc = mdb_txn_commit(txn);
+        else
+            mdb_txn_abort(txn);
+        if (rc == MDB_NOTFOUND && store->options.is_read_only) {
+            store->lacks_profiles = true;
+            return CA_OK;
+        }
+        begin_flags = 0;
+        open_flags = MDB_CREATE;
+    }
+    return store_from_lmdb(rc);
+}
+
+enum ca_err store_put_profile(struct store_batch *batch, const struct store_profile *profile,
+                              const struct store_audit *audit)
+{
+    const struct store *store = batch->store;
+    struct store_profile introduced = *profile;
+    MDB_stat status;
+    uint8_t *value;
+
+    assert(profile->name.len >= 1 && profile->name.len <= CA_NAME_LEN_MAX &&
+           profile->content.len <= CA_PROFILE_LEN_MAX);
+    assert(audit->kind == STORE_AUDIT_PROFILE);
+    if (batch->is_failed)
+        return CA_ERR_STORAGE;
+    if (mdb_stat(batch->txn, store->tables[STORE_TABLE_PROFILES], &status) != 0)
+        return store_batch_fail(batch);
+    if (status.ms_entries >= STORE_PROFILES_MAX)
+        return CA_ERR_TOO_MANY_ITEMS;
+    introduced.introduced_us = audit->time_us;
+    enum ca_err err = store_batch_reserve(batch, STORE_TABLE_PROFILES,
+                                          ca_bytes_of(profile->id.bytes, STORE_DIGEST_LEN),
+                                          store_record_profile_len(&introduced), &value);
+    if (err != CA_OK)
+        return err;
+    store_record_encode_profile(&introduced, value);
+    return store_put_audit(batch, audit);
+}
+
+enum ca_err store_find_profile(struct store_view *view, const struct store_digest *id,
+                               struct store_profile *profile_out)
+{
+    struct ca_bytes key = ca_bytes_of(id->bytes, STORE_DIGEST_LEN), value;
+
+    memset(profile_out, 0, sizeof(*profile_out));
+    if (view->store->lacks_profiles)
+        return CA_ERR_NOT_FOUND;
+    enum ca_err err = store_view_get(view, STORE_TABLE_PROFILES, key, &value);
+    return err == CA_OK ? store_record_decode_profile(key, value, profile_out) : err;
+}
+
+enum ca_err store_find_profiles(struct store_view *view, const struct store_digest *after,
+                                struct store_profile *profiles_out, size_t count_max,
+                                size_t *count_out)
+{
+    static const struct store_digest lowest = { { 0 } };
+    struct ca_bytes from =
+        ca_bytes_of(after == NULL ? lowest.bytes : after->bytes, STORE_DIGEST_LEN);
+    struct store_scan scan;
+    size_t count = 0;
+
+    *count_out = 0;
+    if (view->store->lacks_profiles)
+        return CA_OK;
+    enum ca_err err = store_scan_open(view, STORE_TABLE_PROFILES, from, &scan);
+    while (err == CA_OK && count < count_max && (err = store_scan_next(&scan)) == CA_OK) {
+        if (after != NULL && ca_bytes_equal(scan.key, from))
+            continue;
+        err = store_record_decode_profile(scan.key, scan.value, &profiles_out[count]);
+        if (err == CA_OK)
+            count++;
+    }
+    return store_scan_end(&scan, err, count, count_out);
+}
