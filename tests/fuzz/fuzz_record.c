@@ -176,7 +176,7 @@ static void seal(enum store_table table, struct ca_bytes key, uint8_t *value, si
     if (table == STORE_TABLE_AUDIT)
         seal_audit(key, value, len);
     else if (table == STORE_TABLE_REVOKED || table == STORE_TABLE_RETIRED) {
-        if (len >= STORE_SUM_LEN)
+        if (key.len == STORE_SERIAL_KEY_LEN && len >= STORE_LISTED_LEN_MIN)
             store_record_sum_listed(table, key, value, len);
     } else if (len >= STORE_DIGEST_LEN)
         store_record_seal(table, table == STORE_TABLE_META ? meta : key, value, len);
