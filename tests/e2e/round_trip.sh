@@ -79,8 +79,12 @@ check "a hundred at once" certmill issue --dir i --profile tls-server --dns www.
 check "all hundred" test "$(grep -c BEGIN many.pem)" -eq 100
 check "CA information" certmill ca show p256 --dir i
 check "is the root" cmp out i/ca/p256.pem
+refused "no such CA" 1 ' nobody: CA_UNKNOWN' certmill ca show nobody --dir i
+unknown=010101010101010101010101010101010101
+refused "no such certificate" 1 " $unknown: NOT_FOUND" certmill get --dir i $unknown
 check "statistics" certmill stats --dir i --json
 check "in JSON" python3 -c 'import json; assert json.load(open("out"))["store.certificates"] == 106'
+check "messages are counted" python3 -c 'import json; assert json.load(open("out"))["messages"] > 20'
 
 check "SIGTERM: exit 0" stop
 start i
