@@ -479,6 +479,17 @@ static int report(struct issue *issue, enum ca_err err)
     return err != CA_OK || issue->unanswered + issue->refused > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int say_unwritten(const struct issue *issue, const char *where)
+{
+    command_failed("%s: %s", where, strerror(errno));
+    if (!issue->is_dry_run)
+        fprintf(stderr,
+                "what was issued is kept; to write it, the same command with: "
+                "--request-id %s\n",
+                issue->base_id);
+    return EXIT_FAILURE;
+}
+
 static int ask_and_report(struct issue *issue)
 {
     char *text = NULL;
@@ -495,13 +506,13 @@ static int ask_and_report(struct issue *issue)
         json_end(&issue->json);
     if (issue->out == NULL) {
         if (fflush(stdout) != 0 || ferror(stdout))
-            exit_code = command_failed("standard output: %s", strerror(errno));
+            exit_code = say_unwritten(issue, "standard output");
         return exit_code;
     }
     if (fclose(issue->to) != 0)
         exit_code = command_failed("out of memory");
     else if (len > 0 && file_save(issue->out, ca_bytes_of(text, len), 0644, true) != CA_OK)
-        exit_code = command_failed("%s: %s", issue->out, strerror(errno));
+        exit_code = say_unwritten(issue, issue->out);
     free(text);
     return exit_code;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* revoke, hold, release, ack and abandon: what becomes of certificates. */
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 
 #include "ca/base/text.h"
@@ -212,8 +211,6 @@ static int report(const struct life *life, enum ca_err err)
                 life->unanswered, life->base_id);
     if (life->task_count > 1 && life->refused > 0)
         fprintf(stderr, "%zu of %zu refused\n", life->refused, life->task_count);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return command_failed("standard output: %s", strerror(errno));
     return err != CA_OK || life->unanswered + life->refused > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -272,15 +269,15 @@ static int run_command(struct command_line *line, Certmill__Act act, int argc, c
     return exit_code;
 }
 
-#define WRITES                                                                                   \
-    "Writes a line for each: serial number, state, reason, date, invalidity date, and whether\n" \
+#define WRITES                                                                                     \
+    "\nWrites a line for each: serial number, state, reason, date, invalidity date, and whether\n" \
     "anything was changed.\n"
 
 int cmd_revoke(int argc, char **argv)
 {
     static const char about[] =
         "\nRevokes certificates, and intents without a result. One that is revoked stays so since\n"
-        "its first date; its reason only moves to keyCompromise. " WRITES;
+        "its first date; its reason only moves to keyCompromise." WRITES;
     struct command_line line = { .usage = "revoke --reason NAME [OPTION...] SERIAL...",
                                  .about = about };
 
@@ -290,7 +287,7 @@ int cmd_revoke(int argc, char **argv)
 int cmd_hold(int argc, char **argv)
 {
     static const char about[] =
-        "\nPuts certificates on hold, where their profile allows it. " WRITES;
+        "\nPuts certificates on hold, where their profile allows it." WRITES;
     struct command_line line = { .usage = "hold [OPTION...] SERIAL...", .about = about };
 
     return run_command(&line, CERTMILL__ACT__ACT_HOLD, argc, argv);
@@ -298,7 +295,7 @@ int cmd_hold(int argc, char **argv)
 
 int cmd_release(int argc, char **argv)
 {
-    static const char about[] = "\nEnds the hold of certificates. " WRITES;
+    static const char about[] = "\nEnds the hold of certificates." WRITES;
     struct command_line line = { .usage = "release [OPTION...] SERIAL...", .about = about };
 
     return run_command(&line, CERTMILL__ACT__ACT_RELEASE, argc, argv);
@@ -308,7 +305,7 @@ int cmd_ack(int argc, char **argv)
 {
     static const char about[] =
         "\nAcknowledges certificates: their holders have them. What was to become of the ones\n"
-        "before happens now. " WRITES;
+        "before happens now." WRITES;
     struct command_line line = { .usage = "ack [OPTION...] SERIAL...", .about = about };
 
     return run_command(&line, CERTMILL__ACT__ACT_ACKNOWLEDGE, argc, argv);
@@ -318,7 +315,7 @@ int cmd_abandon(int argc, char **argv)
 {
     static const char about[] =
         "\nGives up certificates that wait to be acknowledged: they are revoked, and the ones\n"
-        "before stay. " WRITES;
+        "before stay." WRITES;
     struct command_line line = { .usage = "abandon [OPTION...] SERIAL...", .about = about };
 
     return run_command(&line, CERTMILL__ACT__ACT_ABANDON, argc, argv);

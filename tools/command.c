@@ -71,7 +71,7 @@ enum common_option { COMMON_URL, COMMON_DIR, COMMON_TIMEOUT, COMMON_TLS_CA, COMM
 
 static const struct command_option COMMON_OPTIONS[] = {
     [COMMON_URL] = { "url", "URL", "where the daemon listens (default: CERTMILL_URL)" },
-    [COMMON_DIR] = { "dir", "DIR", "instance whose socket is used without a URL (default: .)" },
+    [COMMON_DIR] = { "dir", "DIR", "or the instance whose socket it is (without both: .)" },
     [COMMON_TIMEOUT] = { "timeout", "SECONDS", "how long to wait for one answer (default: 30)" },
     [COMMON_TLS_CA] = { "tls-ca", "FILE", "whom to trust with tls+tcp://" },
     [COMMON_JSON] = { "json", NULL, "answer in JSON" },
@@ -212,10 +212,12 @@ static bool ipc_is_there(const char *path)
 enum ca_err command_connect(const struct command_line *line, struct rpc_client **client_out)
 {
     struct rpc_client_options options = { line->timeout_ms, line->tls_ca };
-    const char *url = line->url != NULL ? line->url : getenv("CERTMILL_URL");
+    const char *url = line->url;
     char path[PATH_MAX], built[PATH_MAX + 32];
 
     *client_out = NULL;
+    if (url == NULL && line->dir == NULL)
+        url = getenv("CERTMILL_URL");
     if (url == NULL) {
         const char *dir = line->dir == NULL ? "." : line->dir;
         if (realpath(dir, path) == NULL) {

@@ -68,7 +68,8 @@ bool command_number(const char *option, const char *value, uint64_t min, uint64_
 
 /* ---- asking the daemon */
 
-/* --url, else CERTMILL_URL, else the socket of the instance in --dir. Says what went wrong. */
+/* --url, else the socket of the instance in --dir, else CERTMILL_URL, else the socket of the
+ * instance in the current folder. Says what went wrong. */
 CA_MUST_CHECK enum ca_err command_connect(const struct command_line *line,
                                           struct rpc_client **client_out);
 /* rpc_client_ask(), with a refusal of the whole message and transport trouble said. */

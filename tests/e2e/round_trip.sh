@@ -86,6 +86,16 @@ check "statistics" certmill stats --dir i --json
 check "in JSON" python3 -c 'import json; assert json.load(open("out"))["store.certificates"] == 106'
 check "messages are counted" python3 -c 'import json; assert json.load(open("out"))["messages"] > 20'
 
+elsewhere=CERTMILL_URL=ipc://$work/nowhere
+check "--dir goes before CERTMILL_URL" env "$elsewhere" certmill health --dir i
+refused "which is taken otherwise" 1 'nowhere: No such file' env "$elsewhere" certmill health
+refused "what cannot be written was issued" 1 '--request-id end-to-end-request-out' certmill issue \
+    --dir i --profile tls-server --dns www.example.cn --request-id end-to-end-request-out \
+    --out nowhere/x.pem p256.csr
+check "and is there under its id" certmill issue --dir i --profile tls-server \
+    --dns www.example.cn --request-id end-to-end-request-out p256.csr
+refused "a full disk behind a pipe" 1 'No space' sh -c 'certmill find --dir i --from 2020-01-01 >/dev/full'
+
 check "SIGTERM: exit 0" stop
 start i
 check "after a restart it is still there" certmill get --dir i "${serial#serial=}"
