@@ -309,6 +309,20 @@ enum ca_err command_ask_all(enum ca_err (*once)(void *arg, size_t *open_count,
     return err;
 }
 
+int command_tell(const struct command_tally *tally, enum ca_err err)
+{
+    if (err != CA_OK)
+        command_failed("%s", ca_err_text(err));
+    if (tally->unanswered > 0 && tally->base_id[0] != '\0')
+        fprintf(stderr,
+                "%zu without an answer; to ask again without risk, the same command with: "
+                "--request-id %s\n",
+                tally->unanswered, tally->base_id);
+    if (tally->count > 1 && tally->refused > 0)
+        fprintf(stderr, "%zu of %zu refused\n", tally->refused, tally->count);
+    return err != CA_OK || tally->unanswered + tally->refused > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 enum ca_err command_make_id(const char *given, char id[CA_REQUEST_ID_LEN_MAX + 1])
 {
     uint8_t random[RANDOM_ID_LEN];
