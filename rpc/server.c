@@ -486,6 +486,7 @@ static void receive(struct rpc_server *server, nng_msg *message)
     struct connection *connection = connection_find(server, pipe_id);
     struct rpc_call *call = connection == NULL ? NULL : call_take(server);
 
+    rpc_count(&server->counters->messages, 1);
     if (call == NULL) {
         if (connection != NULL)
             connection_release(server, connection);

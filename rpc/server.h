@@ -56,7 +56,7 @@ struct rpc_limits {
     size_t connections_max;   /* open; those without a uid have half, operators more; default 512 */
     size_t uid_connections_max; /* of them of one uid; default 128 */
     size_t batch_items_max; /* items prepared or signed together, up to RPC_BATCH_MAX; default 64 */
-    size_t worker_count;    /* threads that prepare and sign; 0: one per processor */
+    size_t worker_count;    /* threads that prepare and sign, up to 64; 0: one per processor */
 };
 
 struct rpc_listen {

@@ -220,6 +220,7 @@ static bool get_one(struct rpc_worker *worker, struct rpc_call *call, struct ca_
         return err == CA_OK;
     certmill__certificate__init(out);
     struct ca_refusal refusal = { "serial", "" };
+    out->serial = rpc_binary(asked);
     out->status = rpc_call_status(call, err, &refusal);
     return out->status != NULL;
 }
@@ -521,6 +522,7 @@ static bool ca_one(const struct rpc_config *config, struct rpc_call *call, const
             return ca_fill(config, call, i, out);
     }
     struct ca_refusal refusal = { "name", "configuration" };
+    out->name = rpc_text(name);
     out->status = rpc_call_status(call, CA_ERR_CA_UNKNOWN, &refusal);
     return out->status != NULL;
 }

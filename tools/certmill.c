@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* certmill: make an instance, and ask a running one, from the command line. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "tools/command.h"
@@ -38,6 +39,16 @@ static void usage(FILE *to)
                 "  certmill --version\n");
 }
 
+/* What was written last may not have arrived. A command that failed has said why. */
+static int finish(int exit_code)
+{
+    bool is_written = fflush(stdout) == 0 && ferror(stdout) == 0;
+
+    if (exit_code == EXIT_SUCCESS && !is_written)
+        return command_failed("standard output: %s", strerror(errno));
+    return exit_code;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
@@ -59,9 +70,11 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(COMMANDS[i].name, name) == 0)
-            return COMMANDS[i].run(argc - 1, argv + 1);
+            return finish(COMMANDS[i].run(argc - 1, argv + 1));
     }
-    if (name[0] != '\0')
+    if (name[0] == '-')
+        fprintf(stderr, "certmill: %s: the command comes first, its options after it\n", name);
+    else if (name[0] != '\0')
         fprintf(stderr, "certmill: no such command: %s\n", name);
     usage(stderr);
     return EXIT_USAGE;

@@ -73,8 +73,10 @@ static bool parse_fd(const char *text, int *fd_out)
 {
     uint64_t number;
 
-    if (!ca_text_to_number(text, 0, 1 << 20, &number))
+    if (!ca_text_to_number(text, 0, 1 << 20, &number)) {
+        fprintf(stderr, "certmilld: not a descriptor: %s\n", text);
         return false;
+    }
     *fd_out = (int)number;
     return true;
 }
@@ -116,6 +118,8 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
     }
     if (is_good && optind == argc && arguments->config_path != NULL)
         return true;
+    if (is_good && optind < argc)
+        fprintf(stderr, "certmilld: takes options only, not '%s'\n", argv[optind]);
     usage(stderr);
     *exit_out = EXIT_USAGE;
     return false;

@@ -45,7 +45,7 @@ static int check(struct import *import)
 
     enum ca_err err = load_request(import->csr_path, import->arena, &import->csr);
     if (err != CA_OK)
-        return command_failed("%s: %s", import->csr_path, ca_err_text(err));
+        return command_failed("%s: %s", import->csr_path, file_err_text(err));
     err = file_load(import->chain_path, CHAIN_FILE_LEN_MAX, &data, &len);
     if (err != CA_OK)
         return command_failed("%s: %s", import->chain_path,

@@ -158,11 +158,12 @@ int cmd_crl_diff(int argc, char **argv)
         return exit_code;
     if (line.argc != 2)
         return command_wrong("usage: certmill %s", line.usage);
-    exit_code = EXIT_FAILURE;
-    if (crl_input_open(line.argv[0], &before) == CA_OK &&
-        crl_input_open(line.argv[1], &after) == CA_OK && compare(&output, &before, &after) == CA_OK)
-        exit_code = EXIT_SUCCESS;
+    enum ca_err err = crl_input_open(line.argv[0], &before);
+    if (err == CA_OK)
+        err = crl_input_open(line.argv[1], &after);
+    if (err == CA_OK)
+        err = compare(&output, &before, &after);
     crl_input_close(&before);
     crl_input_close(&after);
-    return exit_code;
+    return crl_input_exit(err);
 }

@@ -29,7 +29,7 @@ enum export_option {
 
 static const struct command_option OPTIONS[] = {
     CRL_CHOICE_OPTIONS,
-    [EXPORT_PEM] = { "pem", NULL, "as PEM instead of DER", 0 },
+    [EXPORT_PEM] = { "pem", NULL, "as PEM instead of DER, NAME.crl.pem", 0 },
     [EXPORT_OUT] = { "out", "PATH", "file, folder, or - for standard output (default: .)", 'o' },
     [EXPORT_CONFIG] = { "config", "FILE", "no daemon: what is in the folders this file names", 0 },
 };
@@ -70,7 +70,7 @@ static bool is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* The name of the file, and its path; .pem for PEM. */
+/* The name of the file, and its path; .crl.pem for PEM, as NAME.pem is the CA's certificate. */
 static enum ca_err place(const struct export *export, const struct crl_target *target,
                          char name[RPC_CRL_PATH_SIZE], char path[PATH_MAX])
 {
@@ -81,8 +81,9 @@ static enum ca_err place(const struct export *export, const struct crl_target *t
 
     if (err != CA_OK)
         return err;
-    if (export->is_pem)
-        memcpy(name + len - 3, "pem", 3);
+    if (export->is_pem &&
+        snprintf(name + len, RPC_CRL_PATH_SIZE - len, ".pem") >= (int)(RPC_CRL_PATH_SIZE - len))
+        return CA_ERR_CONFIG;
     if (export->out == NULL)
         path_len = snprintf(path, PATH_MAX, "%s", name);
     else if (is_folder(export->out))

@@ -309,7 +309,11 @@ int cmd_crl_show(int argc, char **argv)
         command_failed("%s", ca_err_text(CA_ERR_NOMEM));
         goto out;
     }
-    if (crl_input_open(line.argv[0], &input) != CA_OK || tally_entries(&input, tally) != CA_OK)
+    enum ca_err err = crl_input_open(line.argv[0], &input);
+    if (err == CA_OK)
+        err = tally_entries(&input, tally);
+    exit_code = crl_input_exit(err);
+    if (err != CA_OK)
         goto out;
     if (is_json) {
         print_json(&input, tally, arena);
@@ -321,7 +325,6 @@ int cmd_crl_show(int argc, char **argv)
             print_months(tally, &bars);
         }
     }
-    exit_code = EXIT_SUCCESS;
 out:
     crl_input_close(&input);
     ca_arena_free(arena);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crl verify: may this list be relied on? Signature, rules, and the list before it. */
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -116,8 +117,9 @@ static enum ca_err load_issuer(struct verification *v)
     enum ca_err err = file_load(v->issuer_path, CERT_FILE_LEN_MAX, &v->cert_file, &len);
 
     if (err != CA_OK) {
-        command_failed("%s: %s", v->issuer_path, ca_err_text(err));
-        return err;
+        command_failed("%s: %s", v->issuer_path,
+                       err == CA_ERR_FIELD_LENGTH ? "too large" : strerror(errno));
+        return CA_ERR_NOT_FOUND;
     }
     struct ca_bytes text = ca_bytes_of(v->cert_file, len), der = text;
     if (len > 0 && text.data[0] != DER_SEQUENCE) {
@@ -250,17 +252,29 @@ static enum ca_err check_all(struct verification *v)
     return v->previous_path == NULL ? CA_OK : check_previous(v);
 }
 
+static enum ca_err load_all(struct verification *v)
+{
+    enum ca_err err;
+
+    if ((err = load_issuer(v)) == CA_OK)
+        err = crl_input_open(v->list.path, &v->list);
+    if (err == CA_OK && v->previous_path != NULL)
+        err = crl_input_open(v->previous_path, &v->previous);
+    return err;
+}
+
 static int verify(struct verification *v)
 {
-    if (load_issuer(v) != CA_OK || crl_input_open(v->list.path, &v->list) != CA_OK ||
-        (v->previous_path != NULL && crl_input_open(v->previous_path, &v->previous) != CA_OK))
-        return EXIT_FAILURE;
+    enum ca_err err = load_all(v);
+
+    if (err != CA_OK)
+        return crl_input_exit(err);
     if (v->is_json) {
         json_init(&v->json, stdout);
         json_object(&v->json, NULL);
         json_array(&v->json, "findings");
     }
-    enum ca_err err = check_all(v);
+    err = check_all(v);
     if (v->is_json) {
         json_end(&v->json);
         json_flag(&v->json, "good", err == CA_OK && v->errors == 0);
@@ -280,7 +294,8 @@ int cmd_crl_verify(int argc, char **argv)
     struct verification v = { .now_s = (int64_t)time(NULL) };
     struct command_line line = {
         .usage = "crl verify FILE --issuer CERT [OPTION...]",
-        .about = "Exit code 0: the list can be relied on; 1: it cannot; 2: wrong usage.\n",
+        .about = "Exit code 0: the list can be relied on; 1: it cannot; 2: wrong usage, or a\n"
+                 "file that is not there.\n",
         .options = OPTIONS,
         .option_count = OPTION_COUNT,
     };

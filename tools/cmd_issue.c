@@ -89,8 +89,7 @@ struct issue {
     struct rpc_client *client;
     struct task *tasks;
     struct task *open[ISSUE_BATCH_MAX]; /* of the batch: not answered for good */
-    size_t task_count, refused, unanswered;
-    char base_id[CA_REQUEST_ID_LEN_MAX + 1];
+    struct command_tally tally;
     FILE *to; /* the data */
     struct json json;
     bool is_json;
@@ -266,10 +265,13 @@ static bool load_old_key_signature(struct issue *issue)
 
 static enum ca_err fill_ids(struct issue *issue)
 {
-    enum ca_err err = command_make_id(issue->request_id, issue->base_id);
+    enum ca_err err = command_make_id(issue->request_id, issue->tally.base_id);
 
-    for (size_t i = 0; i < issue->task_count && err == CA_OK; i++)
-        err = command_number_id(issue->base_id, i, issue->task_count, issue->tasks[i].request_id);
+    for (size_t i = 0; i < issue->tally.count && err == CA_OK; i++)
+        err = command_number_id(issue->tally.base_id, i, issue->tally.count,
+                                issue->tasks[i].request_id);
+    if (issue->is_dry_run)
+        issue->tally.base_id[0] = '\0'; /* nothing will be kept under it */
     return err;
 }
 
@@ -412,8 +414,8 @@ static void print_task(struct issue *issue, struct task *task)
     const Certmill__IssueResult *result = task->result;
     bool is_open = result == NULL || command_may_ask_again(result->status);
 
-    issue->unanswered += is_open;
-    issue->refused += !is_open && result->status != NULL;
+    issue->tally.unanswered += is_open;
+    issue->tally.refused += !is_open && result->status != NULL;
     if (result != NULL && result->status != NULL)
         print_refusal(task);
     if (issue->is_json)
@@ -430,17 +432,17 @@ static void print_task(struct issue *issue, struct task *task)
 
 static void show_progress(const struct issue *issue, size_t done)
 {
-    if (issue->task_count < ISSUE_PROGRESS_MIN || !isatty(STDERR_FILENO))
+    if (issue->tally.count < ISSUE_PROGRESS_MIN || !isatty(STDERR_FILENO))
         return;
-    fprintf(stderr, "\r%zu of %zu%s", done, issue->task_count,
-            done == issue->task_count ? "\n" : "");
+    fprintf(stderr, "\r%zu of %zu%s", done, issue->tally.count,
+            done == issue->tally.count ? "\n" : "");
 }
 
 static size_t batch_size(const struct issue *issue, size_t first)
 {
     size_t octets = 0, count = 0;
 
-    while (first + count < issue->task_count && count < ISSUE_BATCH_MAX) {
+    while (first + count < issue->tally.count && count < ISSUE_BATCH_MAX) {
         octets += issue->tasks[first + count].csr.len;
         if (count > 0 && octets > ISSUE_BATCH_OCTETS_MAX)
             break;
@@ -453,30 +455,27 @@ static enum ca_err ask_all(struct issue *issue)
 {
     enum ca_err err = CA_OK;
 
-    for (size_t first = 0, count; first < issue->task_count && err == CA_OK; first += count) {
+    for (size_t first = 0, count; first < issue->tally.count && err == CA_OK; first += count) {
         count = batch_size(issue, first);
         err = ask_batch(issue, first, count);
         for (size_t i = 0; i < count; i++)
             print_task(issue, &issue->tasks[first + i]);
         if (err != CA_OK)
-            issue->unanswered += issue->task_count - first - count;
+            issue->tally.unanswered += issue->tally.count - first - count;
         show_progress(issue, first + count);
     }
     return err;
 }
 
-static int report(struct issue *issue, enum ca_err err)
+static int say_unwritten(const struct issue *issue, const char *where)
 {
-    if (err != CA_OK)
-        command_failed("%s", ca_err_text(err));
-    if (issue->unanswered > 0 && !issue->is_dry_run)
+    command_failed("%s: %s", where, strerror(errno));
+    if (issue->tally.base_id[0] != '\0')
         fprintf(stderr,
-                "%zu without an answer; to ask again without risk, the same command with: "
+                "what was issued is kept; to write it, the same command with: "
                 "--request-id %s\n",
-                issue->unanswered, issue->base_id);
-    if (issue->task_count > 1 && issue->refused > 0)
-        fprintf(stderr, "%zu of %zu refused\n", issue->refused, issue->task_count);
-    return err != CA_OK || issue->unanswered + issue->refused > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+                issue->tally.base_id);
+    return EXIT_FAILURE;
 }
 
 static int ask_and_report(struct issue *issue)
@@ -490,18 +489,18 @@ static int ask_and_report(struct issue *issue)
     json_init(&issue->json, issue->to);
     if (issue->is_json)
         json_array(&issue->json, NULL);
-    int exit_code = report(issue, ask_all(issue));
+    int exit_code = command_tell(&issue->tally, ask_all(issue));
     if (issue->is_json)
         json_end(&issue->json);
     if (issue->out == NULL) {
         if (fflush(stdout) != 0 || ferror(stdout))
-            exit_code = command_failed("standard output: %s", strerror(errno));
+            exit_code = say_unwritten(issue, "standard output");
         return exit_code;
     }
     if (fclose(issue->to) != 0)
         exit_code = command_failed("out of memory");
     else if (len > 0 && file_save(issue->out, ca_bytes_of(text, len), 0644, true) != CA_OK)
-        exit_code = command_failed("%s: %s", issue->out, strerror(errno));
+        exit_code = say_unwritten(issue, issue->out);
     free(text);
     return exit_code;
 }
@@ -534,11 +533,11 @@ static int run(struct issue *issue, const struct command_line *line)
     if (issue->operation != CERTMILL__OPERATION__OPERATION_NEW && !check_successor(issue, line))
         return EXIT_USAGE;
     issue->is_json = line->is_json;
-    issue->task_count = (size_t)line->argc;
-    issue->tasks = ca_arena_alloc(issue->arena, issue->task_count * sizeof(*issue->tasks));
+    issue->tally.count = (size_t)line->argc;
+    issue->tasks = ca_arena_alloc(issue->arena, issue->tally.count * sizeof(*issue->tasks));
     if (issue->tasks == NULL)
         return command_failed("out of memory");
-    for (size_t i = 0; i < issue->task_count; i++) {
+    for (size_t i = 0; i < issue->tally.count; i++) {
         issue->tasks[i].path = line->argv[i];
         if (load_csr(issue, &issue->tasks[i]) != CA_OK)
             return EXIT_USAGE;

@@ -7,6 +7,7 @@
 #include "ca/keys/token.h"
 #include "tools/cmd_key.h"
 #include "tools/config.h"
+#include "tools/file.h"
 #include "tools/key_tool.h"
 
 enum list_option { LIST_CHECK = KEY_OPTION_COUNT };
@@ -52,7 +53,7 @@ static bool print_sealed(const char *path)
 
     if (err != CA_OK) {
         command_failed("%s: %s", path,
-                       err == CA_ERR_PASSPHRASE ? "not a sealed key" : ca_err_text(err));
+                       err == CA_ERR_PASSPHRASE ? "not a sealed key" : file_err_text(err));
         printf("\tunreadable");
         return false;
     }
@@ -92,19 +93,25 @@ static int list_token(const struct list *list, const char *uri)
 
 /* ---- an instance */
 
-/* Does the key open, and is it the certificate's? */
-static bool fits(const struct config *config, size_t index, const struct keys_secret *passphrase)
+static const char fitting[] = "fits its certificate";
+
+/* Opens the key, and compares it with the certificate's. */
+static const char *check(const struct config *config, size_t index,
+                         const struct keys_secret *passphrase)
 {
     const struct config_key *key = &config->keys[index];
     const struct key_access access = { .module = key->token.module,
                                        .pin_file = key->token.pin_file };
     struct keys_signer *signer;
 
-    if (key_open(&access, key->path == NULL ? key->token.uri : key->path, passphrase,
-                 config->cas[index].issuer.key, &signer) != CA_OK)
-        return false;
+    enum ca_err err = key_open(&access, key->path == NULL ? key->token.uri : key->path, passphrase,
+                               config->cas[index].issuer.key, &signer);
+    if (err == CA_ERR_KEY_UNUSABLE)
+        return "DOES NOT FIT";
+    if (err != CA_OK)
+        return "not opened";
     keys_signer_close(signer);
-    return true;
+    return fitting;
 }
 
 static bool print_ca(const struct config *config, size_t index, const struct list *list,
@@ -120,13 +127,11 @@ static bool print_ca(const struct config *config, size_t index, const struct lis
         is_good = print_sealed(key->path);
     else
         printf("\tin a token, module %s", key->token.module);
-    if (!list->is_check) {
-        printf("\tnot checked\n");
-        return is_good;
-    }
-    is_good = is_good && fits(config, index, passphrase);
-    printf("\t%s\n", is_good ? "fits its certificate" : "DOES NOT FIT");
-    return is_good;
+    const char *verdict = !list->is_check ? "not checked"
+                          : is_good       ? check(config, index, passphrase)
+                                          : "not opened";
+    printf("\t%s\n", verdict);
+    return is_good && (!list->is_check || verdict == fitting);
 }
 
 static enum ca_err read_passphrase(const struct config *config, const struct list *list,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tools/cmd_key.h"
+#include "tools/file.h"
 #include "tools/key_tool.h"
 
 enum rewrap_option {
@@ -60,7 +61,7 @@ static int rewrap_all(const struct rewrap *rewrap, const struct keys_secret *pas
         enum ca_err err =
             keys_sealed_rewrap(paths[i], passphrase, new_passphrase, &rewrap->options);
         if (err != CA_OK)
-            return command_failed("%s: %s", paths[i], ca_err_text(err));
+            return command_failed("%s: %s", paths[i], file_err_text(err));
         printf("rewrapped %s: %" PRIu32 " passes, %" PRIu64 " MiB\n", paths[i],
                rewrap->options.passes, rewrap->options.memory >> 20);
     }

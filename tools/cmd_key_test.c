@@ -46,6 +46,13 @@ static int compare_times(const void *a, const void *b)
     return (*first > *second) - (*first < *second);
 }
 
+/* Asked for once, by the first key that needs it. */
+static bool has_passphrase(struct trial *trial, const char *place)
+{
+    return key_place_is_token(place) || trial->passphrase.data != NULL ||
+           passphrase_read_for(&trial->access.source, place, &trial->passphrase) == CA_OK;
+}
+
 /* expected NULL: what the key itself says it is. */
 static int try_key(struct trial *trial, const struct key_access *access, const char *name,
                    const char *place, const struct crypto_public_key *expected)
@@ -53,9 +60,6 @@ static int try_key(struct trial *trial, const struct key_access *access, const c
     char type[KEY_TYPE_TEXT_LEN];
     struct keys_signer *signer;
 
-    if (!key_place_is_token(place) && trial->passphrase.data == NULL &&
-        passphrase_read_for(&trial->access.source, place, &trial->passphrase) != CA_OK)
-        return EXIT_FAILURE;
     if (key_open(access, place, &trial->passphrase, expected, &signer) != CA_OK)
         return EXIT_FAILURE;
     const struct crypto_public_key *key = expected != NULL ? expected : keys_signer_public(signer);
@@ -95,9 +99,11 @@ static int try_cas(struct trial *trial, const struct config *config, int argc, c
                                            .pin_file = key->token.pin_file };
         if (!is_wanted(issuer->name, argc, argv))
             continue;
+        const char *place = key->path == NULL ? key->token.uri : key->path;
         found++;
-        if (try_key(trial, &access, issuer->name, key->path == NULL ? key->token.uri : key->path,
-                    issuer->key) != EXIT_SUCCESS)
+        if (!has_passphrase(trial, place))
+            return EXIT_FAILURE;
+        if (try_key(trial, &access, issuer->name, place, issuer->key) != EXIT_SUCCESS)
             exit_code = EXIT_FAILURE;
     }
     return found < argc ? command_failed("there is no such CA") : exit_code;
@@ -139,6 +145,8 @@ static int try_place(struct trial *trial, const char *place)
 {
     struct ca_arena *arena;
 
+    if (!has_passphrase(trial, place))
+        return EXIT_FAILURE;
     if (trial->certificate == NULL)
         return try_key(trial, &trial->access, place, place, NULL);
     if (ca_arena_new(1 << 16, 16 << 20, &arena) != CA_OK)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* revoke, hold, release, ack and abandon: what becomes of certificates. */
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 
 #include "ca/base/text.h"
@@ -40,8 +39,7 @@ struct life {
     struct rpc_client *client;
     struct task *tasks;
     struct task *open[LIFE_BATCH_MAX]; /* of the batch: not answered for good */
-    size_t task_count, refused, unanswered;
-    char base_id[CA_REQUEST_ID_LEN_MAX + 1];
+    struct command_tally tally;
     struct json json;
     bool is_json;
 };
@@ -171,8 +169,8 @@ static void print_task(struct life *life, struct task *task)
     char serial[2 * CA_SERIAL_LEN + 1];
 
     ca_text_hex(ca_serial_bytes(&task->serial), serial);
-    life->unanswered += is_open;
-    life->refused += !is_open && result->status != NULL;
+    life->tally.unanswered += is_open;
+    life->tally.refused += !is_open && result->status != NULL;
     if (result != NULL && result->status != NULL)
         command_print_status(serial, result->status);
     if (life->is_json)
@@ -187,8 +185,8 @@ static enum ca_err ask_all(struct life *life)
 {
     enum ca_err err = CA_OK;
 
-    for (size_t first = 0, count; first < life->task_count && err == CA_OK; first += count) {
-        size_t left = life->task_count - first;
+    for (size_t first = 0, count; first < life->tally.count && err == CA_OK; first += count) {
+        size_t left = life->tally.count - first;
         count = left < LIFE_BATCH_MAX ? left : LIFE_BATCH_MAX;
         for (size_t i = 0; i < count; i++)
             life->open[i] = &life->tasks[first + i];
@@ -196,25 +194,9 @@ static enum ca_err ask_all(struct life *life)
         for (size_t i = 0; i < count; i++)
             print_task(life, &life->tasks[first + i]);
         if (err != CA_OK)
-            life->unanswered += left - count;
+            life->tally.unanswered += left - count;
     }
     return err;
-}
-
-static int report(const struct life *life, enum ca_err err)
-{
-    if (err != CA_OK)
-        command_failed("%s", ca_err_text(err));
-    if (life->unanswered > 0)
-        fprintf(stderr,
-                "%zu without an answer; to ask again without risk, the same command with: "
-                "--request-id %s\n",
-                life->unanswered, life->base_id);
-    if (life->task_count > 1 && life->refused > 0)
-        fprintf(stderr, "%zu of %zu refused\n", life->refused, life->task_count);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return command_failed("standard output: %s", strerror(errno));
-    return err != CA_OK || life->unanswered + life->refused > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int ask_and_report(struct life *life, const struct command_line *line)
@@ -229,21 +211,22 @@ static int ask_and_report(struct life *life, const struct command_line *line)
     if (life->is_json)
         json_end(&life->json);
     rpc_client_close(life->client);
-    return report(life, err);
+    return command_tell(&life->tally, err);
 }
 
 static int run_tasks(struct life *life, const struct command_line *line,
                      const struct ca_serial *serials)
 {
-    enum ca_err err = command_make_id(life->request_id, life->base_id);
+    enum ca_err err = command_make_id(life->request_id, life->tally.base_id);
 
-    life->task_count = (size_t)line->argc;
-    life->tasks = calloc(life->task_count, sizeof(*life->tasks));
+    life->tally.count = (size_t)line->argc;
+    life->tasks = calloc(life->tally.count, sizeof(*life->tasks));
     if (life->tasks == NULL)
         return command_failed("out of memory");
-    for (size_t i = 0; i < life->task_count && err == CA_OK; i++) {
+    for (size_t i = 0; i < life->tally.count && err == CA_OK; i++) {
         life->tasks[i].serial = serials[i];
-        err = command_number_id(life->base_id, i, life->task_count, life->tasks[i].request_id);
+        err =
+            command_number_id(life->tally.base_id, i, life->tally.count, life->tasks[i].request_id);
     }
     int exit_code =
         err == CA_OK ? ask_and_report(life, line) : command_wrong("%s", ca_err_text(err));
@@ -272,15 +255,15 @@ static int run_command(struct command_line *line, Certmill__Act act, int argc, c
     return exit_code;
 }
 
-#define WRITES                                                                                   \
-    "Writes a line for each: serial number, state, reason, date, invalidity date, and whether\n" \
+#define WRITES                                                                                     \
+    "\nWrites a line for each: serial number, state, reason, date, invalidity date, and whether\n" \
     "anything was changed.\n"
 
 int cmd_revoke(int argc, char **argv)
 {
     static const char about[] =
         "\nRevokes certificates, and intents without a result. One that is revoked stays so since\n"
-        "its first date; its reason only moves to keyCompromise. " WRITES;
+        "its first date; its reason only moves to keyCompromise." WRITES;
     struct command_line line = { .usage = "revoke --reason NAME [OPTION...] SERIAL...",
                                  .about = about };
 
@@ -290,7 +273,7 @@ int cmd_revoke(int argc, char **argv)
 int cmd_hold(int argc, char **argv)
 {
     static const char about[] =
-        "\nPuts certificates on hold, where their profile allows it. " WRITES;
+        "\nPuts certificates on hold, where their profile allows it." WRITES;
     struct command_line line = { .usage = "hold [OPTION...] SERIAL...", .about = about };
 
     return run_command(&line, CERTMILL__ACT__ACT_HOLD, argc, argv);
@@ -298,7 +281,7 @@ int cmd_hold(int argc, char **argv)
 
 int cmd_release(int argc, char **argv)
 {
-    static const char about[] = "\nEnds the hold of certificates. " WRITES;
+    static const char about[] = "\nEnds the hold of certificates." WRITES;
     struct command_line line = { .usage = "release [OPTION...] SERIAL...", .about = about };
 
     return run_command(&line, CERTMILL__ACT__ACT_RELEASE, argc, argv);
@@ -308,7 +291,7 @@ int cmd_ack(int argc, char **argv)
 {
     static const char about[] =
         "\nAcknowledges certificates: their holders have them. What was to become of the ones\n"
-        "before happens now. " WRITES;
+        "before happens now." WRITES;
     struct command_line line = { .usage = "ack [OPTION...] SERIAL...", .about = about };
 
     return run_command(&line, CERTMILL__ACT__ACT_ACKNOWLEDGE, argc, argv);
@@ -318,7 +301,7 @@ int cmd_abandon(int argc, char **argv)
 {
     static const char about[] =
         "\nGives up certificates that wait to be acknowledged: they are revoked, and the ones\n"
-        "before stay. " WRITES;
+        "before stay." WRITES;
     struct command_line line = { .usage = "abandon [OPTION...] SERIAL...", .about = about };
 
     return run_command(&line, CERTMILL__ACT__ACT_ABANDON, argc, argv);

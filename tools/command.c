@@ -71,7 +71,7 @@ enum common_option { COMMON_URL, COMMON_DIR, COMMON_TIMEOUT, COMMON_TLS_CA, COMM
 
 static const struct command_option COMMON_OPTIONS[] = {
     [COMMON_URL] = { "url", "URL", "where the daemon listens (default: CERTMILL_URL)" },
-    [COMMON_DIR] = { "dir", "DIR", "instance whose socket is used without a URL (default: .)" },
+    [COMMON_DIR] = { "dir", "DIR", "or the instance whose socket it is (without both: .)" },
     [COMMON_TIMEOUT] = { "timeout", "SECONDS", "how long to wait for one answer (default: 30)" },
     [COMMON_TLS_CA] = { "tls-ca", "FILE", "whom to trust with tls+tcp://" },
     [COMMON_JSON] = { "json", NULL, "answer in JSON" },
@@ -212,10 +212,12 @@ static bool ipc_is_there(const char *path)
 enum ca_err command_connect(const struct command_line *line, struct rpc_client **client_out)
 {
     struct rpc_client_options options = { line->timeout_ms, line->tls_ca };
-    const char *url = line->url != NULL ? line->url : getenv("CERTMILL_URL");
+    const char *url = line->url;
     char path[PATH_MAX], built[PATH_MAX + 32];
 
     *client_out = NULL;
+    if (url == NULL && line->dir == NULL)
+        url = getenv("CERTMILL_URL");
     if (url == NULL) {
         const char *dir = line->dir == NULL ? "." : line->dir;
         if (realpath(dir, path) == NULL) {
@@ -305,6 +307,20 @@ enum ca_err command_ask_all(enum ca_err (*once)(void *arg, size_t *open_count,
             wait_ms(retry_ms);
     }
     return err;
+}
+
+int command_tell(const struct command_tally *tally, enum ca_err err)
+{
+    if (err != CA_OK)
+        command_failed("%s", ca_err_text(err));
+    if (tally->unanswered > 0 && tally->base_id[0] != '\0')
+        fprintf(stderr,
+                "%zu without an answer; to ask again without risk, the same command with: "
+                "--request-id %s\n",
+                tally->unanswered, tally->base_id);
+    if (tally->count > 1 && tally->refused > 0)
+        fprintf(stderr, "%zu of %zu refused\n", tally->refused, tally->count);
+    return err != CA_OK || tally->unanswered + tally->refused > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 enum ca_err command_make_id(const char *given, char id[CA_REQUEST_ID_LEN_MAX + 1])

@@ -68,7 +68,8 @@ bool command_number(const char *option, const char *value, uint64_t min, uint64_
 
 /* ---- asking the daemon */
 
-/* --url, else CERTMILL_URL, else the socket of the instance in --dir. Says what went wrong. */
+/* --url, else the socket of the instance in --dir, else CERTMILL_URL, else the socket of the
+ * instance in the current folder. Says what went wrong. */
 CA_MUST_CHECK enum ca_err command_connect(const struct command_line *line,
                                           struct rpc_client **client_out);
 /* rpc_client_ask(), with a refusal of the whole message and transport trouble said. */
@@ -88,6 +89,14 @@ CA_MUST_CHECK enum ca_err command_ask_once(struct rpc_client *client,
                                            const Certmill__Request *request,
                                            Certmill__Answer **answer_out, uint32_t *retry_ms_out);
 bool command_may_ask_again(const Certmill__Status *status);
+
+/* What became of such requests. */
+struct command_tally {
+    size_t count, refused, unanswered;
+    char base_id[CA_REQUEST_ID_LEN_MAX + 1]; /* brings the same answers; empty: nothing was kept */
+};
+/* Says what went wrong, and how to ask again; answers the exit code. */
+int command_tell(const struct command_tally *tally, enum ca_err err);
 /* The identifier of a command, random unless given; that of one of its requests has a number behind
  * it where there are several. REQUEST_ID when it gets too long. */
 CA_MUST_CHECK enum ca_err command_make_id(const char *given, char id[CA_REQUEST_ID_LEN_MAX + 1]);

@@ -15,7 +15,7 @@ static enum ca_err map_file(const char *path, struct ca_bytes *bytes_out)
 {
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    enum ca_err err = CA_ERR_STORAGE;
+    enum ca_err err = CA_ERR_NOT_FOUND;
 
     if (fd < 0 || fstat(fd, &status) != 0) {
         command_failed("%s: %s", path, strerror(errno));
@@ -53,7 +53,7 @@ static enum ca_err decode_pem(struct crl_input *input, struct ca_bytes *der_out)
         }
     }
     command_failed("%s: no DER, and no PEM block of a CRL", input->path);
-    return err;
+    return err == CA_ERR_NOMEM ? err : CA_ERR_CRL_PARSE;
 }
 
 enum ca_err crl_input_open(const char *path, struct crl_input *input)
@@ -72,6 +72,11 @@ enum ca_err crl_input_open(const char *path, struct crl_input *input)
         command_failed("%s: %s: %s (%s, %s)", path, ca_err_name(err), ca_err_text(err),
                        refusal.field, refusal.rule);
     return err;
+}
+
+int crl_input_exit(enum ca_err err)
+{
+    return err == CA_OK ? EXIT_SUCCESS : err == CA_ERR_NOT_FOUND ? EXIT_USAGE : EXIT_FAILURE;
 }
 
 void crl_input_close(struct crl_input *input)

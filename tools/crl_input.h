@@ -18,8 +18,11 @@ struct crl_input {
     size_t order_count;
 };
 
-/* Says on standard error what is wrong. Close it in any case. */
+/* Says on standard error what is wrong; NOT_FOUND: with the file, not with what is in it. Close it
+ * in any case. */
 CA_MUST_CHECK enum ca_err crl_input_open(const char *path, struct crl_input *input);
+/* What a command ends with then: a file that cannot be read is the fault of who asked. */
+int crl_input_exit(enum ca_err err);
 void crl_input_close(struct crl_input *input);
 
 /*

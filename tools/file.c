@@ -138,6 +138,11 @@ out:
     return err;
 }
 
+const char *file_err_text(enum ca_err err)
+{
+    return err == CA_ERR_NOT_FOUND ? "no such file" : ca_err_text(err);
+}
+
 static int drop_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
     (void)st;

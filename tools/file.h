@@ -25,5 +25,9 @@ CA_MUST_CHECK enum ca_err file_save(const char *path, struct ca_bytes bytes, mod
 /* Makes the entries of a folder durable. */
 CA_MUST_CHECK enum ca_err file_sync_folder(const char *path);
 
+/* What a person reads of an error that has to do with a file; NOT_FOUND is one that is not there.
+ */
+const char *file_err_text(enum ca_err err);
+
 /* Deletes a folder with everything in it, as far as that goes. */
 void file_drop_tree(const char *path);

@@ -143,13 +143,13 @@ struct workshop {
 
 static enum ca_err fail(const char *what, enum ca_err err)
 {
-    fprintf(stderr, "init: %s: %s\n", what, ca_err_text(err));
+    fprintf(stderr, "certmill: init: %s: %s\n", what, ca_err_text(err));
     return err;
 }
 
 static enum ca_err fail_errno(const char *what)
 {
-    fprintf(stderr, "init: %s: %s\n", what, strerror(errno));
+    fprintf(stderr, "certmill: init: %s: %s\n", what, strerror(errno));
     return errno == EEXIST || errno == ENOTEMPTY ? CA_ERR_EXISTS : CA_ERR_STORAGE;
 }
 
@@ -226,7 +226,8 @@ static enum ca_err build_root(const struct workshop *workshop, const struct inst
     };
     err = rules_root_draft(&request, workshop->arena, tbs_out, &refusal);
     if (err != CA_OK)
-        fprintf(stderr, "init: %s: %s (%s)\n", refusal.field, ca_err_text(err), refusal.rule);
+        fprintf(stderr, "certmill: init: %s: %s (%s)\n", refusal.field, ca_err_text(err),
+                refusal.rule);
     return err;
 }
 
@@ -338,7 +339,7 @@ static enum ca_err open_token(const struct workshop *workshop, const struct inst
     if (err == CA_OK)
         err = keys_signer_open_pkcs11(&options, &key.public, &refusal, signer_out);
     if (err != CA_OK)
-        fprintf(stderr, "init: %s: %s: %s\n", ca->key, refusal.field, refusal.rule);
+        fprintf(stderr, "certmill: init: %s: %s: %s\n", ca->key, refusal.field, refusal.rule);
     return err;
 }
 

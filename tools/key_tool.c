@@ -7,6 +7,7 @@
 #include "ca/crypto/digest.h"
 #include "ca/keys/token.h"
 #include "ca/x509/algorithm.h"
+#include "tools/file.h"
 
 enum {
     TOKEN_TIMEOUT_MS = 60000,
@@ -116,7 +117,7 @@ static enum ca_err open_file(const char *path, const struct keys_secret *passphr
     if (err == CA_OK)
         err = keys_signer_open_soft(key, &checked, signer_out);
     if (err != CA_OK)
-        command_failed("%s: %s", path, ca_err_text(err));
+        command_failed("%s: %s", path, file_err_text(err));
     return err;
 }
 

@@ -73,7 +73,9 @@ static void complain(const char *file, enum ca_err err)
     fprintf(stderr, "passphrase: %s%s%s\n", file == NULL ? "" : file, file == NULL ? "" : ": ",
             err == CA_ERR_FIELD_LENGTH ? "empty, or too long"
             : err == CA_ERR_DENIED     ? "the file must be yours and closed to all others"
-                                       : ca_err_text(err));
+            : err != CA_ERR_NOT_FOUND  ? ca_err_text(err)
+            : file == NULL ? "no terminal to ask for it; --passphrase-file or --passphrase-fd"
+                           : "no such file");
 }
 
 static enum ca_err read_half(const struct passphrase_source *source, size_t index, bool is_divided,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "rpc/log.h"
+#include "tools/file.h"
 
 enum { FALLBACK_LANES = 4 };
 
@@ -29,7 +30,7 @@ static enum ca_err unseal_one(const struct config *config, size_t ca,
     enum ca_err err = keys_sealed_load(path, passphrase, key_out);
 
     if (err != CA_OK) {
-        fprintf(stderr, "certmilld: %s: %s\n", path, ca_err_text(err));
+        fprintf(stderr, "certmilld: %s: %s\n", path, file_err_text(err));
         return err;
     }
     if (crypto_public_key_equal(crypto_private_key_public(*key_out), issuer->key))

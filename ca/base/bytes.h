@@ -42,3 +42,19 @@ static inline int ca_bytes_compare(struct ca_bytes a, struct ca_bytes b)
         return order;
     return (a.len > b.len) - (a.len < b.len);
 }
+
+/* Numbers in up to eight octets, big endian. The caller has the octets. */
+static inline void ca_bytes_put_number(uint8_t *at, uint64_t number, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        at[i] = (uint8_t)(number >> (8 * (len - 1 - i)));
+}
+
+static inline uint64_t ca_bytes_get_number(const uint8_t *at, size_t len)
+{
+    uint64_t number = 0;
+
+    for (size_t i = 0; i < len; i++)
+        number = number << 8 | at[i];
+    return number;
+}

@@ -3,7 +3,7 @@
 #pragma once
 
 enum {
-    CA_SERIAL_LEN = 18,             /* architecture: instance 1, time 7, random 10 */
+    CA_SERIAL_LEN = 18,             /* instance 1, time 7, random 10: ca/base/serial.h */
     CA_DIGEST_LEN = 32,             /* SHA-256, SM3 */
     CA_CSR_LEN_MAX = 16384,         /* RSA-4096 with 100 names needs about 6 KiB */
     CA_TBS_LEN_MAX = 16384,         /* what we sign; larger is refused before it is built */
@@ -14,7 +14,7 @@ enum {
     CA_ATTRIBUTE_COUNT_MAX = 32,    /* attributes in a subject, or given by the caller */
     CA_ATTRIBUTE_LEN_MAX = 1024,    /* octets of one attribute value */
     CA_EXTENSION_COUNT_MAX = 32,    /* extensions in a request or certificate */
-    CA_REQUEST_ID_LEN_MIN = 16,     /* domain.md section 4: 16 to 64 characters */
+    CA_REQUEST_ID_LEN_MIN = 16,     /* visible characters: docs/PROTOCOL.md */
     CA_REQUEST_ID_LEN_MAX = 64,
     CA_NAME_LEN_MAX = 64,         /* name of a CA or profile in the configuration */
     CA_PROFILE_LEN_MAX = 1 << 17, /* what a profile says: config_schema_content() */

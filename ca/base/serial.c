@@ -16,19 +16,14 @@ struct ca_serial ca_serial_make(uint8_t instance, uint64_t time_us,
     assert(instance >= 0x01 && instance <= 0x7f);
     assert(time_us >> (8 * TIME_LEN) == 0);
     serial.bytes[0] = instance;
-    for (int i = 0; i < TIME_LEN; i++)
-        serial.bytes[1 + i] = (uint8_t)(time_us >> (8 * (TIME_LEN - 1 - i)));
+    ca_bytes_put_number(serial.bytes + 1, time_us, TIME_LEN);
     memcpy(serial.bytes + 1 + TIME_LEN, random, CA_SERIAL_RANDOM_LEN);
     return serial;
 }
 
 uint64_t ca_serial_locator(const struct ca_serial *serial)
 {
-    uint64_t locator = 0;
-
-    for (int i = 0; i < 1 + TIME_LEN; i++)
-        locator = locator << 8 | serial->bytes[i];
-    return locator;
+    return ca_bytes_get_number(serial->bytes, 1 + TIME_LEN);
 }
 
 uint64_t ca_serial_time_us(const struct ca_serial *serial)

@@ -3,23 +3,6 @@
 
 #include <assert.h>
 
-/* ---- numbers */
-
-static void put(uint8_t *at, uint64_t number, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        at[i] = (uint8_t)(number >> (8 * (len - 1 - i)));
-}
-
-static uint64_t get(const uint8_t *at, size_t len)
-{
-    uint64_t number = 0;
-
-    for (size_t i = 0; i < len; i++)
-        number = number << 8 | at[i];
-    return number;
-}
-
 /* ---- requests */
 
 static void ticket_write(const struct keys_ticket *ticket, size_t message_len, uint8_t *at)
@@ -28,7 +11,7 @@ static void ticket_write(const struct keys_ticket *ticket, size_t message_len, u
     at[1] = ticket->number_len;
     memcpy(at + 2, ticket->number, KEYS_TICKET_NUMBER_MAX);
     memcpy(at + 2 + KEYS_TICKET_NUMBER_MAX, ticket->mac, KEYS_TICKET_MAC_LEN);
-    put(at + KEYS_FRAME_TICKET_LEN - 4, message_len, 4);
+    ca_bytes_put_number(at + KEYS_FRAME_TICKET_LEN - 4, message_len, 4);
 }
 
 enum ca_err keys_frame_request_write(const struct keys_frame_request *request,
@@ -48,20 +31,20 @@ enum ca_err keys_frame_request_write(const struct keys_frame_request *request,
         ticket_write(&request->tickets[i], request->messages[i].len, at);
         at += KEYS_FRAME_TICKET_LEN;
     }
-    put(head, len, 4);
+    ca_bytes_put_number(head, len, 4);
     head[4] = KEYS_FRAME_VERSION;
     head[5] = (uint8_t)request->form;
     head[6] = (uint8_t)request->sig;
     head[7] = request->is_shared;
-    put(head + 8, request->key, 2);
-    put(head + 10, request->count, 2);
+    ca_bytes_put_number(head + 8, request->key, 2);
+    ca_bytes_put_number(head + 10, request->count, 2);
     return CA_OK;
 }
 
 enum ca_err keys_frame_request_read(const uint8_t octets[KEYS_FRAME_REQUEST_LEN],
                                     struct keys_frame_request *request_out)
 {
-    uint64_t len = get(octets, 4), count = get(octets + 10, 2);
+    uint64_t len = ca_bytes_get_number(octets, 4), count = ca_bytes_get_number(octets + 10, 2);
     uint8_t form = octets[5], sig = octets[6];
 
     if (len > KEYS_FRAME_LEN_MAX || octets[4] != KEYS_FRAME_VERSION || octets[7] > 1 ||
@@ -74,7 +57,7 @@ enum ca_err keys_frame_request_read(const uint8_t octets[KEYS_FRAME_REQUEST_LEN]
     request_out->form = (enum keys_frame_form)form;
     request_out->sig = (enum crypto_sig)sig;
     request_out->is_shared = octets[7] == 1;
-    request_out->key = (uint16_t)get(octets + 8, 2);
+    request_out->key = (uint16_t)ca_bytes_get_number(octets + 8, 2);
     request_out->count = (uint16_t)count;
     return CA_OK;
 }
@@ -88,7 +71,7 @@ enum ca_err keys_frame_body_read(struct ca_bytes body, struct keys_frame_request
     assert(body.len == request->len && body.len >= tickets_len);
     for (size_t i = 0; i < request->count; i++, at += KEYS_FRAME_TICKET_LEN) {
         struct keys_ticket *ticket = &request->tickets[i];
-        uint64_t len = get(at + KEYS_FRAME_TICKET_LEN - 4, 4);
+        uint64_t len = ca_bytes_get_number(at + KEYS_FRAME_TICKET_LEN - 4, 4);
         if (len > left || at[1] > KEYS_TICKET_NUMBER_MAX)
             return CA_ERR_MESSAGE_MALFORMED;
         ticket->kind = at[0];
@@ -111,18 +94,19 @@ enum ca_err keys_frame_body_read(struct ca_bytes body, struct keys_frame_request
 void keys_frame_answer_write(const struct keys_frame_answer *answer,
                              uint8_t octets[KEYS_FRAME_ANSWER_LEN])
 {
-    put(octets, answer->len, 4);
-    put(octets + 4, answer->err, 2);
-    put(octets + 6, answer->count, 2);
-    put(octets + 8, answer->signatures, 8);
-    put(octets + 16, answer->refused, 8);
-    put(octets + 24, answer->repeated, 8);
+    ca_bytes_put_number(octets, answer->len, 4);
+    ca_bytes_put_number(octets + 4, answer->err, 2);
+    ca_bytes_put_number(octets + 6, answer->count, 2);
+    ca_bytes_put_number(octets + 8, answer->signatures, 8);
+    ca_bytes_put_number(octets + 16, answer->refused, 8);
+    ca_bytes_put_number(octets + 24, answer->repeated, 8);
 }
 
 enum ca_err keys_frame_answer_read(const uint8_t octets[KEYS_FRAME_ANSWER_LEN],
                                    struct keys_frame_answer *answer_out)
 {
-    uint64_t len = get(octets, 4), err = get(octets + 4, 2), count = get(octets + 6, 2);
+    uint64_t len = ca_bytes_get_number(octets, 4), err = ca_bytes_get_number(octets + 4, 2),
+             count = ca_bytes_get_number(octets + 6, 2);
 
     *answer_out = (struct keys_frame_answer){ 0 };
     if (len > KEYS_FRAME_SIGNATURES_MAX || err >= CA_ERR_COUNT || count > KEYS_FRAME_ITEMS_MAX)
@@ -131,9 +115,9 @@ enum ca_err keys_frame_answer_read(const uint8_t octets[KEYS_FRAME_ANSWER_LEN],
         .len = (uint32_t)len,
         .err = (enum ca_err)err,
         .count = (uint16_t)count,
-        .signatures = get(octets + 8, 8),
-        .refused = get(octets + 16, 8),
-        .repeated = get(octets + 24, 8),
+        .signatures = ca_bytes_get_number(octets + 8, 8),
+        .refused = ca_bytes_get_number(octets + 16, 8),
+        .repeated = ca_bytes_get_number(octets + 24, 8),
     };
     return CA_OK;
 }
@@ -144,7 +128,7 @@ size_t keys_frame_signatures_write(const struct crypto_signature *signatures, si
     uint8_t *at = octets;
 
     for (size_t i = 0; i < count; i++) {
-        put(at, signatures[i].len, 2);
+        ca_bytes_put_number(at, signatures[i].len, 2);
         memcpy(at + 2, signatures[i].bytes, signatures[i].len);
         at += 2 + signatures[i].len;
     }
@@ -158,7 +142,7 @@ enum ca_err keys_frame_signatures_read(struct ca_bytes octets, size_t count,
     size_t left = octets.len;
 
     for (size_t i = 0; i < count; i++) {
-        uint64_t len = left < 2 ? 0 : get(at, 2);
+        uint64_t len = left < 2 ? 0 : ca_bytes_get_number(at, 2);
         if (len == 0 || len > CA_SIGNATURE_LEN_MAX || len > left - 2)
             return CA_ERR_MESSAGE_MALFORMED;
         signatures[i].len = (size_t)len;

@@ -23,17 +23,12 @@ void keys_keeper_word_write(uint8_t octets[KEYS_KEEPER_LEN], enum keys_keeper_wo
                             uint32_t number)
 {
     octets[0] = (uint8_t)word;
-    for (int i = 0; i < 4; i++)
-        octets[1 + i] = (uint8_t)(number >> (24 - 8 * i));
+    ca_bytes_put_number(octets + 1, number, KEYS_KEEPER_LEN - 1);
 }
 
 uint32_t keys_keeper_number(const uint8_t octets[KEYS_KEEPER_LEN])
 {
-    uint32_t number = 0;
-
-    for (int i = 1; i < KEYS_KEEPER_LEN; i++)
-        number = number << 8 | octets[i];
-    return number;
+    return (uint32_t)ca_bytes_get_number(octets + 1, KEYS_KEEPER_LEN - 1);
 }
 
 /* ---- what a child of ours leaves behind */

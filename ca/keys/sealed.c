@@ -52,21 +52,6 @@ static const struct limits limits = {
     .memory_max = UINT64_C(4) << 30,
 };
 
-static void put_number(uint8_t *at, uint64_t number, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        at[i] = (uint8_t)(number >> (8 * (len - 1 - i)));
-}
-
-static uint64_t get_number(const uint8_t *at, size_t len)
-{
-    uint64_t number = 0;
-
-    for (size_t i = 0; i < len; i++)
-        number = number << 8 | at[i];
-    return number;
-}
-
 static bool is_within(const struct limits *within, uint64_t passes, uint64_t memory)
 {
     return passes >= within->passes_min && passes <= within->passes_max &&
@@ -103,8 +88,8 @@ static enum ca_err derive_half(const uint8_t *header, size_t at_salt, struct ca_
     if (err != CA_OK)
         return err;
     if (crypto_pwhash_argon2id(key_out->data, KEY_LEN, (const char *)half.data, half.len,
-                               header + at_salt, get_number(header + AT_PASSES, 4),
-                               (size_t)get_number(header + AT_MEMORY, 8),
+                               header + at_salt, ca_bytes_get_number(header + AT_PASSES, 4),
+                               (size_t)ca_bytes_get_number(header + AT_MEMORY, 8),
                                crypto_pwhash_argon2id_ALG_ARGON2ID13) != 0) {
         keys_secret_wipe(key_out);
         return CA_ERR_NOMEM; /* all else about the parameters was checked before */
@@ -145,8 +130,8 @@ static enum ca_err header_fill(const struct keys_sealed_options *options, bool i
     header[AT_KDF] = is_divided ? KDF_ARGON2ID_DIVIDED : KDF_ARGON2ID;
     header[AT_CIPHER] = CIPHER_XCHACHA20_POLY1305;
     header[AT_ZERO] = 0;
-    put_number(header + AT_PASSES, options->passes, 4);
-    put_number(header + AT_MEMORY, options->memory, 8);
+    ca_bytes_put_number(header + AT_PASSES, options->passes, 4);
+    ca_bytes_put_number(header + AT_MEMORY, options->memory, 8);
     return crypto_random(header + AT_SALT, header_len(header) - AT_SALT);
 }
 
@@ -196,7 +181,8 @@ static bool header_is_known(struct ca_bytes sealed, const struct limits *within)
            header[AT_VERSION] == VERSION &&
            (header[AT_KDF] == KDF_ARGON2ID || header[AT_KDF] == KDF_ARGON2ID_DIVIDED) &&
            header[AT_CIPHER] == CIPHER_XCHACHA20_POLY1305 && header[AT_ZERO] == 0 &&
-           is_within(within, get_number(header + AT_PASSES, 4), get_number(header + AT_MEMORY, 8));
+           is_within(within, ca_bytes_get_number(header + AT_PASSES, 4),
+                     ca_bytes_get_number(header + AT_MEMORY, 8));
 }
 
 /* One answer for everything that is wrong with file or passphrase. */
@@ -401,8 +387,8 @@ enum ca_err keys_sealed_inspect(const char *path, struct keys_sealed_info *info_
         return err;
     if (!header_is_known(ca_bytes_of(file.bytes, file.len), &limits))
         return CA_ERR_PASSPHRASE;
-    info_out->options.passes = (uint32_t)get_number(file.bytes + AT_PASSES, 4);
-    info_out->options.memory = get_number(file.bytes + AT_MEMORY, 8);
+    info_out->options.passes = (uint32_t)ca_bytes_get_number(file.bytes + AT_PASSES, 4);
+    info_out->options.memory = ca_bytes_get_number(file.bytes + AT_MEMORY, 8);
     info_out->is_divided = file.bytes[AT_KDF] == KDF_ARGON2ID_DIVIDED;
     return CA_OK;
 }

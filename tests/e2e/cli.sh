@@ -14,6 +14,10 @@ done
 check "version" certmill --version
 refused "no command" 2 usage certmill
 refused "unknown command" 2 'no such command' certmill frobnicate
+refused "option before the command" 2 '--dir: the command comes first' certmill --dir i health
+refused "daemon: no file" 2 'nowhere: No such file' certmilld --config nowhere
+refused "daemon: no option" 2 "takes options only, not 'extra'" certmilld --config x extra
+refused "daemon: no number" 2 'not a descriptor: x' certmilld --config x --ready-fd x
 openssl req -new -newkey ed25519 -nodes -keyout /dev/null -subj "/CN=x" -out good.csr 2>/dev/null
 head -c 1000 /dev/zero >long
 : >void

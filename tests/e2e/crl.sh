@@ -92,6 +92,11 @@ check "which openssl sees as delta lists" test "$(grep -c 'Delta CRL Indicator: 
 
 check "a list as PEM, to standard output" certmill crl export --ca rsa --pem --out -
 check "openssl reads it" openssl crl -in out -noout
+mkdir beside
+cp i/ca/rsa.pem beside
+check "as PEM, beside certificates" certmill crl export --ca rsa --pem --out beside
+check "a list" openssl crl -in beside/rsa.crl.pem -noout
+check "which took the place of none" cmp beside/rsa.pem i/ca/rsa.pem
 check "a list to a file" certmill crl export --ca rsa --out here.crl
 check "whole" cmp here.crl i/crl/rsa.crl
 check "lists there were" certmill crl list --ca rsa --json

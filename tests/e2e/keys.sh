@@ -65,6 +65,14 @@ refused "list notices another key" 1 'not the key of the certificate' certmill k
     --passphrase-file pass i
 check "in its line" sh -c 'certmill key list --check --passphrase-file pass i | grep -q "DOES NOT FIT"'
 cp kept i/keys/main.key
+(umask 077 && echo "not this one" >other)
+check "list does not blame a key it could not open" sh -c \
+    'certmill key list --check --passphrase-file other i | grep -q "not opened"'
+refused "a passphrase that is not there is missed once" 1 '^passphrase: nowhere: no such file$' \
+    certmill key test --passphrase-file nowhere i
+check "and once only" test "$(wc -l <err)" -eq 1
+refused "a key that is not there" 1 'nowhere.key: no such file' certmill key list nowhere.key
+refused "nobody to ask" 1 'no terminal' setsid certmill key test i
 
 # ---- another passphrase, dual control
 check "two halves from now on" certmill key rewrap --passphrase-file pass --new-passphrase-file alice \

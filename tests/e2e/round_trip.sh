@@ -79,8 +79,22 @@ check "a hundred at once" certmill issue --dir i --profile tls-server --dns www.
 check "all hundred" test "$(grep -c BEGIN many.pem)" -eq 100
 check "CA information" certmill ca show p256 --dir i
 check "is the root" cmp out i/ca/p256.pem
+refused "no such CA" 1 ' nobody: CA_UNKNOWN' certmill ca show nobody --dir i
+unknown=010101010101010101010101010101010101
+refused "no such certificate" 1 " $unknown: NOT_FOUND" certmill get --dir i $unknown
 check "statistics" certmill stats --dir i --json
 check "in JSON" python3 -c 'import json; assert json.load(open("out"))["store.certificates"] == 106'
+check "messages are counted" python3 -c 'import json; assert json.load(open("out"))["messages"] > 20'
+
+elsewhere=CERTMILL_URL=ipc://$work/nowhere
+check "--dir goes before CERTMILL_URL" env "$elsewhere" certmill health --dir i
+refused "which is taken otherwise" 1 'nowhere: No such file' env "$elsewhere" certmill health
+refused "what cannot be written was issued" 1 '--request-id end-to-end-request-out' certmill issue \
+    --dir i --profile tls-server --dns www.example.cn --request-id end-to-end-request-out \
+    --out nowhere/x.pem p256.csr
+check "and is there under its id" certmill issue --dir i --profile tls-server \
+    --dns www.example.cn --request-id end-to-end-request-out p256.csr
+refused "a full disk behind a pipe" 1 'No space' sh -c 'certmill find --dir i --from 2020-01-01 >/dev/full'
 
 check "SIGTERM: exit 0" stop
 start i

@@ -97,8 +97,10 @@ Test(sealed, the_usual_parameters_are_moderate_and_the_file_is_private)
     int fd = open(path, O_RDONLY);
     cr_assert_eq(read(fd, header, sizeof(header)), HEADER_LEN);
     close(fd);
-    cr_assert_eq(get_number(header + AT_PASSES, 4), crypto_pwhash_argon2id_OPSLIMIT_MODERATE);
-    cr_assert_eq(get_number(header + AT_MEMORY, 8), crypto_pwhash_argon2id_MEMLIMIT_MODERATE);
+    cr_assert_eq(ca_bytes_get_number(header + AT_PASSES, 4),
+                 crypto_pwhash_argon2id_OPSLIMIT_MODERATE);
+    cr_assert_eq(ca_bytes_get_number(header + AT_MEMORY, 8),
+                 crypto_pwhash_argon2id_MEMLIMIT_MODERATE);
 }
 
 /* The rows of the table in docs/SECURITY.md: offset, length, name. */
@@ -207,8 +209,8 @@ Test(sealed, parameters_below_the_floor_or_above_the_ceiling_are_refused)
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         check_err(keys_sealed_save_with(path, key, &passphrase, &options[i]), CA_ERR_CONFIG);
         len = seal_quickly(sealed);
-        put_number(sealed + AT_PASSES, options[i].passes, 4);
-        put_number(sealed + AT_MEMORY, options[i].memory, 8);
+        ca_bytes_put_number(sealed + AT_PASSES, options[i].passes, 4);
+        ca_bytes_put_number(sealed + AT_MEMORY, options[i].memory, 8);
         check_err(unseal(ca_bytes_of(sealed, len), &passphrase, &limits, &loaded),
                   CA_ERR_PASSPHRASE);
     }

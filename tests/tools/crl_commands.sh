@@ -37,6 +37,11 @@ expect 1 '"good": false' verify p256.one.crl --issuer p384.crt --json
 expect 2 'usage' verify p256.one.crl
 expect 2 'usage' show
 expect 2 'no such command' frobnicate
+expect 2 'nowhere: No such file' show nowhere
+expect 2 'nowhere: No such file' verify nowhere --issuer p256.crt
+expect 2 'nowhere: No such file' verify p256.one.crl --issuer nowhere
+expect 2 'nowhere: No such file' verify p256.one.crl --issuer p256.crt --previous nowhere
+expect 2 'nowhere: No such file' diff p256.one.crl nowhere
 
 # One bit of the to-be-signed part, of an entry's date.
 cp p256.one.crl flipped.crl
