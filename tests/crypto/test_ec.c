@@ -204,7 +204,7 @@ Test(ec, cases_of_the_file_are_decided_as_written_there)
     struct verify_case *cases = read_cases(&count);
     struct crypto_ec_verify *jobs = calloc(count, sizeof(*jobs));
 
-    cr_assert(count > 500);
+    cr_assert(count > 850);
     for (size_t i = 0; i < count; i++) {
         const struct crypto_ec_verify *job = &cases[i].job;
         cr_assert(reference_verify(&reference[job->curve], job->point, job->digest,
@@ -227,6 +227,51 @@ Test(ec, cases_of_the_file_are_decided_as_written_there)
     }
     free(cases);
     free(jobs);
+}
+
+/* Eight lanes and one more: each case in another place, all around it are good. */
+Test(ec, cases_of_the_file_are_decided_alike_alone_and_among_good_ones)
+{
+    size_t count;
+    struct verify_case *cases = read_cases(&count);
+    struct crypto_ec_verify jobs[EC_LANES + 1], good[CRYPTO_EC_CURVE_COUNT];
+
+    for (size_t i = count; i-- > 0;) {
+        if (cases[i].want)
+            good[cases[i].job.curve] = cases[i].job;
+    }
+    for (size_t e = 0; e < engine_count; e++) {
+        for (size_t i = 0; i < count; i++) {
+            size_t place = i % (EC_LANES + 1);
+
+            jobs[0] = cases[i].job;
+            crypto_ec_verify_many(engine[e], jobs, 1);
+            cr_assert(jobs[0].is_valid == cases[i].want, "alone: %s", cases[i].why);
+            for (size_t k = 0; k <= EC_LANES; k++)
+                jobs[k] = k == place ? cases[i].job : good[cases[i].job.curve];
+            crypto_ec_verify_many(engine[e], jobs, EC_LANES + 1);
+            for (size_t k = 0; k <= EC_LANES; k++)
+                cr_assert(jobs[k].is_valid == (k != place || cases[i].want), "%zu, case at %zu: %s",
+                          k, place, cases[i].why);
+        }
+    }
+    free(cases);
+}
+
+Test(ec, infinity_fulfils_no_claim)
+{
+    static const struct ec_number zero;
+
+    for (int c = 0; c < CRYPTO_EC_CURVE_COUNT; c++) {
+        const struct ec_curve *curve = crypto_ec_curve_of((enum crypto_ec_curve)c);
+        const struct ec_number one = { { 1, 0, 0, 0 } };
+        const struct ec_claim claims[] = { { one, one, zero, true }, { one, one, one, true } };
+        const struct ec_point points[] = { { zero, zero, zero },
+                                           { curve->p.one, curve->p.one, zero } };
+
+        for (int i = 0; i < 4; i++)
+            cr_assert_not(crypto_ec_claim_holds(curve, &claims[i & 1], &points[i >> 1]));
+    }
 }
 
 Test(ec, cases_of_the_file_are_decided_alike_with_an_own_key)
@@ -257,6 +302,9 @@ Test(ec, cases_of_the_file_are_decided_alike_with_an_own_key)
             memcpy(signature[lane], job->signature, 64);
         }
         for (size_t e = 0; e < engine_count; e++) {
+            crypto_ec_verify_own_many(engine[e], own, (const void *)digest, (const void *)signature,
+                                      1, is_valid);
+            cr_assert(is_valid[0] == cases[i].want, "alone: %s", cases[i].why);
             crypto_ec_verify_own_many(engine[e], own, (const void *)digest, (const void *)signature,
                                       EC_LANES, is_valid);
             for (int lane = 0; lane < EC_LANES; lane++)

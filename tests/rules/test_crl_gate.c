@@ -209,6 +209,22 @@ Test(crl_gate, remove_from_crl_passes_in_delta_lists_only)
     check_ok(pass());
 }
 
+/* What this program does not write: as read from somewhere else. */
+Test(crl_gate, a_base_is_critical_and_below_its_list)
+{
+    form.base_number = ca_bytes_of(&numbers[0], 1);
+    gate.is_delta = true;
+    build(&after);
+    check_ok(pass());
+    after.crl.base_number = after.crl.number;
+    check_refused("crl.base_number");
+    after.crl.base_number = CA_BYTES("\x01\x00");
+    check_refused("crl.base_number");
+    after.crl.base_number = ca_bytes_of(&numbers[0], 1);
+    after.crl.is_base_critical = false;
+    check_refused("crl.base_number");
+}
+
 Test(crl_gate, another_issuer_key_or_distribution_point_is_refused)
 {
     build(&after);

@@ -382,6 +382,10 @@ Test(issue, the_order_of_pairs_does_not_matter_to_identity_but_their_borders_do)
         { CA_BYTES("CN"), CA_BYTES("b") },
         { CA_BYTES("CN"), CA_BYTES("a") },
     };
+    /* One pair whose value goes on as a second pair would, lengths of none in front; and both. */
+    const struct rules_value joined[] = { { CA_BYTES("O"), CA_BYTES("a\0\0\0\1\0\0\0\0PQ") } };
+    const struct rules_value parted[] = { { CA_BYTES("O"), CA_BYTES("a") },
+                                          { CA_BYTES("P"), CA_BYTES("Q") } };
     uint8_t a[CA_DIGEST_LEN], b[CA_DIGEST_LEN], c[CA_DIGEST_LEN];
 
     rules_identity(pairs, 3, a);
@@ -389,6 +393,9 @@ Test(issue, the_order_of_pairs_does_not_matter_to_identity_but_their_borders_do)
     rules_identity(shifted, 3, c);
     check_bytes(ca_bytes_of(a, CA_DIGEST_LEN), ca_bytes_of(b, CA_DIGEST_LEN));
     cr_assert(!ca_bytes_equal(ca_bytes_of(a, CA_DIGEST_LEN), ca_bytes_of(c, CA_DIGEST_LEN)));
+    rules_identity(joined, 1, a);
+    rules_identity(parted, 2, b);
+    cr_assert(!ca_bytes_equal(ca_bytes_of(a, CA_DIGEST_LEN), ca_bytes_of(b, CA_DIGEST_LEN)));
 }
 
 Test(issue, a_certificate_without_identity_shares_it_with_no_other)

@@ -450,6 +450,19 @@ Test(life, alternative_names_that_come_or_go_altogether_differ)
     cr_assert_str_eq(refusal.field, "alt_names");
 }
 
+/* A name of another kind that has the same octets. */
+Test(life, alternative_names_of_different_kinds_differ)
+{
+    static const char mail[] = "\x30\x10\x81\x0e"
+                               "a.test.example";
+    struct pair pair = pair_of(profiles_tls_raw(arena), RULES_REPLACE);
+
+    pair_hide_extension(&pair, X509_OID_SAN);
+    pair_add_extension(&pair, X509_OID_SAN, ca_bytes_of(mail, sizeof(mail) - 1));
+    check_err(pair_compare(&pair, arena), CA_ERR_CERT_CHANGED);
+    cr_assert_str_eq(refusal.field, "alt_names");
+}
+
 Test(life, a_value_that_the_old_certificate_did_not_have_differs)
 {
     struct pair pair = pair_of(profiles_enterprise_raw(arena), RULES_REPLACE);

@@ -445,6 +445,22 @@ def rsa_rows(bits):
     return n
 
 
+def low_modulus_rows(bits):
+    """Right but for n added once: of a modulus just above 2^(bits - 1), where that always fits."""
+    p = next_prime(math.isqrt(2 ** (bits - 1)) + 2 ** (bits // 2 - 90))
+    q = next_prime(p + 2 ** (bits // 2 - 95))
+    n, size = p * q, bits // 8
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    message = b'to be signed by RSA'
+    for kind, encoded in (('PKCS#1', block(digest_info('sha256', message), size)),
+                          ('PSS', pss('sha256', message, size))):
+        s = pow(int.from_bytes(encoded, 'big'), d, n)
+        sig = 'RSA_SHA256' if kind == 'PKCS#1' else 'PSS_SHA256'
+        for what, value, want in (('s', s, 'OK'), ('s + n', s + n, 'CSR_SIG')):
+            row(f'RSA {bits} with a low modulus: {kind}, {what}', sig, '%x:010001' % n, message,
+                value.to_bytes(size, 'big'), want)
+
+
 def misfit_rows():
     good = pair(1, 1)
     for sig, key_type, curve in (('SM2_SM3', 'p256', P256), ('RSA_SHA256', 'p256', P256),
@@ -571,7 +587,11 @@ def save(name, head, rows):
 
 if __name__ == '__main__':
     good_keys = signatures()
+    pair_rows = pairs()
+    weak_and_good = rsa_keys(good_keys)
+    for size_bits in (2048, 3072, 4096):
+        low_modulus_rows(size_bits)
     save('signatures.tsv', 'name, kind[:key type], key, message, signature, result',
          signature_rows)
-    save('pairs.tsv', 'octets of a number, DER, r and s in fixed length or "refused"', pairs())
-    save('rsa_keys.tsv', 'name, modulus, exponent, result, words of the rule', rsa_keys(good_keys))
+    save('pairs.tsv', 'octets of a number, DER, r and s in fixed length or "refused"', pair_rows)
+    save('rsa_keys.tsv', 'name, modulus, exponent, result, words of the rule', weak_and_good)

@@ -91,11 +91,12 @@ def emit(name, c, q, e, r, s, why, want=None):
           'valid' if verdict else 'invalid', why, sep='\t')
 
 
-def from_parts(name, c, u1, u2, q):
-    """A signature and digest whose verification computes u1 G + u2 Q."""
+def from_parts(name, c, u1, u2, q, x=None):
+    """A signature and digest whose verification computes u1 G + u2 Q, and expects this x of it."""
     n = c['n']
-    point = add(c, mul(c, u1, c['g']), mul(c, u2, q))
-    x = point[0] if point else 1
+    if x is None:
+        point = add(c, mul(c, u1, c['g']), mul(c, u2, q))
+        x = point[0] if point else 1
     if name == 'p256':
         r = x % n
         s = r * pow(u2, -1, n) % n
@@ -217,6 +218,54 @@ def wrapped(name, c):
         break
 
 
+def out_of_range(name, c):
+    """Where the equation holds all the same: n added to r or s, and for SM2 zeros."""
+    n, p = c['n'], c['p']
+    d, k = 0x1337 << 88, 11**60
+    q = mul(c, d, c['g'])
+    x = mul(c, k, c['g'])[0]
+    for s in (1, 2**100 + 1, TOP - n):
+        r = x % n if name == 'p256' else (k - s * (1 + d)) * pow(d, -1, n) % n
+        e = (s * k - r * d) % n if name == 'p256' else (r - x) % n
+        emit(name, c, q, e, r, s, 's is %x' % s, True)
+        emit(name, c, q, e, r, s + n, 's is %x + n' % s, False)
+    for r in (1, 2**100 + 1, TOP - n) if name == 'sm2' else ():
+        s = pow(1 + d, -1, n) * (k - r * d) % n
+        emit(name, c, q, (r - x) % n, r, s, 'r is %x' % r, True)
+        emit(name, c, q, (r - x) % n, r + n, s, 'r is %x + n' % r, False)
+    for u in (1, 2, 2**200 + 1, n - 1) if name == 'sm2' else ():
+        emit(name, c, q, *from_parts(name, c, 0, u, q), 's is 0, r is %x' % u, False)
+        emit(name, c, q, *from_parts(name, c, u, u, q), 'r is 0, s is %x' % u, False)
+        emit(name, c, q, *from_parts(name, c, u, 0, q), 'r + s is n, s is %x' % u, False)
+    point = next(lift(c, x) for x in range(n, p) if lift(c, x)) if name == 'p256' else None
+    if point:  # s and digest are such that they fit r + n
+        q = mul(c, pow(5, -1, n), add(c, point, mul(c, n - 3, c['g'])))
+        e, r, s = from_parts(name, c, 3, 5, q)
+        emit(name, c, q, e, r, s, 'r is x - n', True)
+        emit(name, c, q, e, point[0], s, 'r is x, which is above n', False)
+
+
+def exceptional(name, c):
+    """Sums that are infinity, or meet a doubling: whatever r wants, it is not fulfilled."""
+    n = c['n']
+    d = 0xFEDCBA98 << 101
+    q = mul(c, d, c['g'])
+    for x in (0, 1, 2, n - 1, n // 2, 2**255):
+        if x == 0 and name == 'p256':
+            continue  # r = 0
+        for u in (1, 7, 2**200 + 1):
+            emit(name, c, q, *from_parts(name, c, (n - u * d) % n, u, q, x),
+                 'u1 G + u2 Q is infinity, and r wants %x' % x, False)
+            emit(name, c, q, *from_parts(name, c, u * d % n, u, q, x),
+                 'u1 G = u2 Q, and r wants %x' % x, False)
+        for k in (1, 2, 3, n - 1, n - 2):  # multiples of both points meet on the way
+            key = mul(c, k, c['g'])
+            for u1, u2 in ((1, 1), (2, 1), (1, 2), (31, 33), (2**255 % n, 2**255 % n)):
+                if (u1 + k * u2) % n != 0:
+                    emit(name, c, key, *from_parts(name, c, u1, u2, key, x),
+                         'key is %x G, u1 %x, u2 %x, and r wants %x' % (k, u1, u2, x), False)
+
+
 def digests(name, c):
     n = c['n']
     d = 0x55AA << 77
@@ -236,6 +285,8 @@ def main():
         points(name, c)
         scalars(name, c)
         wrapped(name, c)
+        out_of_range(name, c)
+        exceptional(name, c)
         digests(name, c)
 
 

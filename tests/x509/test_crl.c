@@ -189,6 +189,42 @@ Test(crl, every_day_from_1950_to_2060_is_read_as_written)
     }
 }
 
+/* TBSCertList: version, algorithm, issuer, two times, entries. */
+static void check_head(uint32_t entries_len)
+{
+    struct x509_crl_form form = form_of(&golden[0], entries_len);
+    struct x509_crl_parts parts;
+    struct der_value value;
+    struct der_reader reader;
+
+    check_ok(x509_crl_parts_build(&form, &parts, &refusal));
+    uint8_t *all = calloc(1, parts.tbs_len);
+    cr_assert(all != NULL && parts.head.len + entries_len + parts.tail.len == parts.tbs_len);
+    memcpy(all, parts.head.data, parts.head.len);
+    memcpy(all + parts.head.len + entries_len, parts.tail.data, parts.tail.len);
+    struct der_reader whole = der_reader_of(ca_bytes_of(all, parts.tbs_len));
+    check_ok(der_read_into(&whole, DER_SEQUENCE, &reader));
+    cr_assert(der_reader_at_end(&whole));
+    for (int i = 0; i < 6; i++)
+        check_ok(der_read_any(&reader, &value));
+    cr_assert_eq(value.content.len, entries_len);
+    check_ok(der_read(&reader, DER_CONTEXT_CONSTRUCTED(0), &value));
+    cr_assert(der_reader_at_end(&reader));
+    free(all);
+}
+
+Test(crl, lengths_of_lists_are_right_around_every_further_octet)
+{
+    static const uint32_t edges[] = { 0x80, 0x100, 0x10000, 0x1000000 };
+
+    for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++) {
+        for (uint32_t below = i < 3 ? 127 : 2; below > 0; below--)
+            check_head(edges[i] - below);
+        check_head(edges[i]);
+        check_head(edges[i] + 1);
+    }
+}
+
 Test(crl, entries_and_forms_that_cannot_be_are_not_written)
 {
     static const struct ca_bytes serials[] = { CA_BYTES(""), CA_BYTES("\x00"), CA_BYTES("\x80"),
