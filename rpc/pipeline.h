@@ -58,3 +58,6 @@ CA_MUST_CHECK enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline,
 CA_MUST_CHECK enum ca_err
 rpc_pipeline_write(struct rpc_pipeline *pipeline,
                    enum ca_err (*put)(void *arg, struct store_batch *batch), void *arg);
+/* The same for an audit record of the daemon itself, such as its start; object as in store.h. */
+CA_MUST_CHECK enum ca_err rpc_pipeline_audit(struct rpc_pipeline *pipeline,
+                                             enum store_audit_kind kind, struct ca_bytes object);

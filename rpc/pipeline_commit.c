@@ -272,3 +272,31 @@ enum ca_err rpc_pipeline_write(struct rpc_pipeline *pipeline,
     pthread_mutex_unlock(&pipeline->lock);
     return write.err;
 }
+
+/* An audit record of the daemon. */
+struct note {
+    struct rpc_pipeline *pipeline;
+    enum store_audit_kind kind;
+    struct ca_bytes object;
+};
+
+static enum ca_err put_note(void *arg, struct store_batch *batch)
+{
+    const struct note *note = arg;
+    const struct store_audit audit = {
+        .kind = note->kind,
+        .time_us = rpc_clock_now(&note->pipeline->engine.clock),
+        .actor = CA_BYTES("certmilld"),
+        .object = note->object,
+    };
+
+    return store_put_audit(batch, &audit);
+}
+
+enum ca_err rpc_pipeline_audit(struct rpc_pipeline *pipeline, enum store_audit_kind kind,
+                               struct ca_bytes object)
+{
+    struct note note = { pipeline, kind, object };
+
+    return rpc_pipeline_write(pipeline, put_note, &note);
+}

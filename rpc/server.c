@@ -75,6 +75,7 @@ struct rpc_server {
     struct rpc_counters *counters;
     nng_socket socket;
     bool is_open;
+    bool is_started; /* and the audit log says so */
     struct rpc_listeners *listeners;
     struct receiver receivers[RECEIVERS];
 
@@ -569,6 +570,25 @@ static void limits_set(struct rpc_limits *limits)
         limits->uid_connections_max = UID_CONNECTIONS_DEFAULT;
 }
 
+/* What was served by whom, and when: on disk before anything is served. */
+static enum ca_err audit_start(struct rpc_server *server)
+{
+    struct ca_bytes digest = ca_bytes_of(server->config->digest, sizeof(server->config->digest));
+    enum ca_err err = rpc_pipeline_audit(server->pipeline, STORE_AUDIT_STARTED, digest);
+
+    server->is_started = err == CA_OK;
+    return err;
+}
+
+/* Where storage has failed there is no such record: as after a crash. */
+static void audit_stop(struct rpc_server *server)
+{
+    if (server->is_started &&
+        rpc_pipeline_audit(server->pipeline, STORE_AUDIT_STOPPED, (struct ca_bytes){ 0 }) != CA_OK)
+        log_warn("the stop is not in the audit log", NULL);
+    server->is_started = false;
+}
+
 enum ca_err rpc_server_open(const struct rpc_config *config, struct store *store,
                             struct rpc_server **server_out)
 {
@@ -590,6 +610,8 @@ enum ca_err rpc_server_open(const struct rpc_config *config, struct store *store
     if (err == CA_OK)
         err = receivers_start(server);
     if (err == CA_OK)
+        err = audit_start(server);
+    if (err == CA_OK)
         err = rpc_listeners_open(config, server->socket, &server->listeners);
     if (err != CA_OK) {
         rpc_server_close(server);
@@ -608,8 +630,10 @@ void rpc_server_close(struct rpc_server *server)
 {
     if (server == NULL)
         return;
-    if (server->pipeline != NULL)
+    if (server->pipeline != NULL) {
         rpc_pipeline_drain(server->pipeline);
+        audit_stop(server);
+    }
     rpc_listeners_close(server->listeners);
     if (server->is_open) {
         nng_msleep(LINGER_MS);
