@@ -138,11 +138,11 @@ Test(rsa_many, both_ways_accept_each_others_signatures)
                 for (size_t from = 0; from < 2; from++) {
                     check_ok(
                         crypto_verify_own_many(both[from], own, sigs[s], messages, 4, signatures));
-                    signatures[3].bytes[100] ^= 1;
+                    signatures[s % 4].bytes[100] ^= 1;
                     check_err(
                         crypto_verify_own_many(both[from], own, sigs[s], messages, 4, signatures),
                         CA_ERR_SIGNATURE_WRONG);
-                    signatures[3].bytes[100] ^= 1;
+                    signatures[s % 4].bytes[100] ^= 1;
                 }
             }
         }
@@ -312,6 +312,44 @@ Test(rsa_many, a_faulty_signature_does_not_leave_the_lanes)
         *numbers[i] ^= 1 << 5;
         check_ok(crypto_sign_many(lanes, keys[0], sigs[0], messages, 8, signatures));
     }
+}
+
+/* The linker sends signing in lanes through here (--wrap): one bit of one message goes wrong. */
+static size_t spoilt_in = SIZE_MAX; /* so many messages from now on */
+
+void __real_crypto_rsa_lanes_sign(const struct rsa_lanes_key *key, size_t len,
+                                  const uint8_t (*encoded)[RSA_OCTETS_MAX], size_t count,
+                                  uint8_t (*signatures)[RSA_OCTETS_MAX]);
+void __wrap_crypto_rsa_lanes_sign(const struct rsa_lanes_key *key, size_t len,
+                                  const uint8_t (*encoded)[RSA_OCTETS_MAX], size_t count,
+                                  uint8_t (*signatures)[RSA_OCTETS_MAX]);
+void __wrap_crypto_rsa_lanes_sign(const struct rsa_lanes_key *key, size_t len,
+                                  const uint8_t (*encoded)[RSA_OCTETS_MAX], size_t count,
+                                  uint8_t (*signatures)[RSA_OCTETS_MAX])
+{
+    __real_crypto_rsa_lanes_sign(key, len, encoded, count, signatures);
+    if (spoilt_in < count)
+        signatures[spoilt_in][len - 1] ^= 1;
+    spoilt_in -= spoilt_in == SIZE_MAX ? 0 : count;
+}
+
+Test(rsa_many, each_signature_of_a_lot_is_checked)
+{
+    struct ca_bytes messages[LOT_MAX];
+    struct crypto_signature signatures[LOT_MAX];
+
+    if (keys[0]->lanes == NULL)
+        cr_skip_test("no AVX-512 IFMA here");
+    make_messages(messages);
+    for (size_t bad = 0; bad < 16; bad++) {
+        spoilt_in = bad;
+        check_err(crypto_sign_many(lanes, keys[0], sigs[0], messages, 16, signatures),
+                  CA_ERR_SIGNATURE_WRONG);
+        for (size_t i = 0; i < 16; i++)
+            cr_assert_eq(signatures[i].len, 0);
+        spoilt_in = SIZE_MAX;
+    }
+    check_ok(crypto_sign_many(lanes, keys[0], sigs[0], messages, 16, signatures));
 }
 
 /* PKCS#8 of a new key with this exponent, its factors the other way round if asked for. */

@@ -51,6 +51,18 @@ enum ca_err __wrap_store_commit(struct store_batch *batch)
     return CA_ERR_STORAGE;
 }
 
+/* The first to-be-signed bytes change in memory, between their intent and their signature. */
+static atomic_bool is_tbs_spoilt;
+
+void __real_rpc_issue_sign(struct rpc_worker *worker, struct rpc_group *groups);
+void __wrap_rpc_issue_sign(struct rpc_worker *worker, struct rpc_group *groups);
+void __wrap_rpc_issue_sign(struct rpc_worker *worker, struct rpc_group *groups)
+{
+    if (atomic_exchange(&is_tbs_spoilt, false))
+        ((uint8_t *)(uintptr_t)groups->items[0]->tbs.data)[groups->items[0]->tbs.len / 2] ^= 1;
+    __real_rpc_issue_sign(worker, groups);
+}
+
 /* Closing, where no more may be written: what is answered then. */
 static bool is_join_watched;
 static enum ca_err write_while_stopping;
@@ -198,6 +210,26 @@ Test(pipeline, the_same_id_twice_in_one_message_makes_one_certificate)
     certmill__answer__free_unpacked(answer, NULL);
 
     check_one(ID, csr, "OK");
+    cr_assert(info().certificate_count == 1);
+}
+
+/* Neither sees the other before both are reserved. */
+Test(pipeline, the_same_key_twice_in_one_message_makes_one_certificate)
+{
+    Certmill__IssueItem items[2], *pointers[2] = { &items[0], &items[1] };
+
+    instance_stop(&instance);
+    instance.profiles[0].rules.key_reuse = RULES_KEY_REUSE_REFUSED;
+    instance_start(&instance);
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+    instance_item(&items[0], ID, csr);
+    instance_item(&items[1], "request-another-one", csr);
+    Certmill__Answer *answer = instance_issue(&instance, pointers, 2);
+    cr_assert_str_eq(code_of(answer->issue->items[0]), "OK");
+    cr_assert_str_eq(code_of(answer->issue->items[1]), "UNKNOWN");
+    certmill__answer__free_unpacked(answer, NULL);
+
+    check_one("request-another-one", csr, "CSR_KEY_REUSED");
     cr_assert(info().certificate_count == 1);
 }
 
@@ -452,6 +484,17 @@ Test(pipeline, a_clock_that_went_back_stops_issuing)
     instance_stop(&instance);
     instance_start(&instance);
     check_one("request-after-restart", csr, "CLOCK");
+    cr_assert(info().certificate_count == 1 && info().intent_count == 0);
+}
+
+Test(pipeline, bytes_that_changed_since_their_intent_are_not_signed)
+{
+    struct ca_bytes csr = instance_csr(&instance, CRYPTO_KEY_P256, "alice");
+
+    atomic_store(&is_tbs_spoilt, true);
+    check_one(ID, csr, "UNKNOWN");
+    cr_assert(info().certificate_count == 0 && info().intent_count == 1);
+    check_one(ID, csr, "OK");
     cr_assert(info().certificate_count == 1 && info().intent_count == 0);
 }
 

@@ -147,6 +147,20 @@ Test(lines, the_intent_must_have_said_the_same)
         check_err(store_put_certificate(batch, &other, &audit), CA_ERR_INTENT_CHANGED);
     }
     check_ok(store_put_certificate(batch, &certificate, &audit));
+
+    /* Another place in the same line, and the same place in another. */
+    struct store_intent intent = test_intent(31);
+    intent.predecessor = test_locator(4);
+    intent.lineage = test_locator(3);
+    check_ok(store_put_intent(batch, &intent));
+    struct store_certificate next = test_certificate(31, der);
+    audit = test_audit(&next.serial, 31);
+    next.predecessor = test_locator(5);
+    next.lineage = intent.lineage;
+    check_err(store_put_certificate(batch, &next, &audit), CA_ERR_INTENT_CHANGED);
+    next.predecessor = intent.predecessor;
+    next.lineage = test_locator(2);
+    check_err(store_put_certificate(batch, &next, &audit), CA_ERR_INTENT_CHANGED);
     store_abort(batch);
 }
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "store/tables.h"
 #include "tests/support/store.h"
 
 static struct store *store;
@@ -183,6 +184,22 @@ Test(store, an_empty_batch_commits)
 {
     check_ok(store_commit(begin()));
     cr_assert_eq(info().change_sequence, 0);
+}
+
+/* Whatever it was that failed: what was put before it is not committed without it. */
+Test(store, a_batch_that_failed_in_the_middle_does_not_commit)
+{
+    struct store_batch *batch = begin();
+
+    check_ok(test_put_intent(batch, 1));
+    check_err(store_batch_fail(batch), CA_ERR_STORAGE);
+    check_err(test_put_intent(batch, 2), CA_ERR_STORAGE);
+    check_err(store_commit(batch), CA_ERR_STORAGE);
+    check_err(store_begin(store, &batch), CA_ERR_STORAGE);
+    cr_assert_eq(info().intent_count, 0);
+    reopen();
+    cr_assert_eq(info().intent_count, 0);
+    check_ok(store_commit(begin()));
 }
 
 Test(store, a_serial_is_never_used_twice)

@@ -461,6 +461,19 @@ def low_modulus_rows(bits):
                 value.to_bytes(size, 'big'), want)
 
 
+def odd_modulus_rows(bits):
+    """Right, but of moduli that no key may have: a bit too short, and even."""
+    p, q = prime(bits // 2), prime(bits // 2 - 1)
+    phi = (p - 1) * (q - 1)
+    for what, n in (('short', p * q), ('even', 2 * p * q)):
+        m = int.from_bytes(block(digest_info('sha256', b'm'), bits // 8), 'big')
+        s = pow(m, pow(65537, -1, phi), n)
+        if pow(s, 65537, n) != m:
+            raise ValueError(what)
+        row(f'RSA {bits} with a modulus that is {what}', 'RSA_SHA256', '%x:010001' % n, b'm',
+            s.to_bytes(bits // 8, 'big'), 'CSR_SIG')
+
+
 def misfit_rows():
     good = pair(1, 1)
     for sig, key_type, curve in (('SM2_SM3', 'p256', P256), ('RSA_SHA256', 'p256', P256),
@@ -591,6 +604,7 @@ if __name__ == '__main__':
     weak_and_good = rsa_keys(good_keys)
     for size_bits in (2048, 3072, 4096):
         low_modulus_rows(size_bits)
+    odd_modulus_rows(2048)
     save('signatures.tsv', 'name, kind[:key type], key, message, signature, result',
          signature_rows)
     save('pairs.tsv', 'octets of a number, DER, r and s in fixed length or "refused"', pair_rows)
