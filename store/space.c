@@ -60,7 +60,7 @@ void store_space_check(struct store *store)
 
 /*
  * Space that was only allocated is marked as unwritten, and the first write into it changes that
- * mark: fdatasync() then also waits for the file system's journal.
+ * mark: fdatasync() then also waits for the file system's own records.
  */
 void store_space_open(struct store *store, const char *path)
 {
