@@ -13,7 +13,6 @@ enum {
     QUEUE_OCTETS_DEFAULT = 64 << 20,
     CALLER_OCTETS_DEFAULT = 32 << 20,
     BATCH_ITEMS_DEFAULT = 64,
-    WORKERS_MAX = 64,
     COMMITTING = 1,     /* thread more than compute: while one waits for the disk */
     REMOTE_THREADS = 2, /* one waits for the token while the other verifies */
 };
@@ -103,8 +102,8 @@ static void limits_set(struct rpc_limits *limits)
         limits->batch_items_max = BATCH_ITEMS_DEFAULT;
     if (limits->worker_count == 0)
         limits->worker_count = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
-    if (limits->worker_count > WORKERS_MAX)
-        limits->worker_count = WORKERS_MAX;
+    if (limits->worker_count > RPC_WORKERS_MAX)
+        limits->worker_count = RPC_WORKERS_MAX;
     assert(limits->batch_items_max <= RPC_BATCH_MAX);
 }
 

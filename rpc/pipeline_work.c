@@ -179,23 +179,22 @@ static uint64_t batch_due(const struct rpc_pipeline *pipeline)
     return pipeline->preparing > 0 ? RPC_NEVER : rpc_returns_until(pipeline, 0);
 }
 
-static bool has_work(const struct rpc_pipeline *pipeline)
-{
-    if (pipeline->done.first != NULL || pipeline->acts_done.first != NULL)
-        return true;
-    if (has_place(pipeline) && (pipeline->reserved.first != NULL || pipeline->acts.first != NULL ||
-                                is_past(batch_due(pipeline))))
-        return true;
-    return is_past(rpc_commit_due(pipeline));
-}
-
-/* When there will be work, if nothing else happens before. */
+/* When there will be a batch or a commit to be made, if nothing else happens before. */
 static uint64_t next_due(const struct rpc_pipeline *pipeline)
 {
     uint64_t commit_ns = rpc_commit_due(pipeline);
     uint64_t batch_ns = has_place(pipeline) ? batch_due(pipeline) : RPC_NEVER;
 
     return commit_ns < batch_ns ? commit_ns : batch_ns;
+}
+
+static bool has_work(const struct rpc_pipeline *pipeline)
+{
+    if (pipeline->done.first != NULL || pipeline->acts_done.first != NULL)
+        return true;
+    if (has_place(pipeline) && (pipeline->reserved.first != NULL || pipeline->acts.first != NULL))
+        return true;
+    return is_past(next_due(pipeline));
 }
 
 /* Somebody must look when that is: those who compute will, soon enough while a place is left. */

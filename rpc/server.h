@@ -11,7 +11,13 @@
 #include "ca/rules/issue.h"
 #include "store/store.h"
 
-enum { RPC_CHAIN_MAX = 8, RPC_PROFILE_MAX = 64, RPC_CA_MAX = 64, RPC_BATCH_MAX = 256 };
+enum {
+    RPC_CHAIN_MAX = 8,
+    RPC_PROFILE_MAX = 64,
+    RPC_CA_MAX = 64,
+    RPC_BATCH_MAX = 256,
+    RPC_WORKERS_MAX = 64
+};
 
 /* When the CRLs of a CA are made: rpc/crl_plan.h. */
 struct rpc_crl_schedule {

@@ -73,7 +73,7 @@ static const struct config_item LIMIT_ITEMS[] = {
       ITEM(config_limit_settings, uid_connections) },
     { "batch_items", CONFIG_KIND_NUMBER, 1, RPC_BATCH_MAX, "64",
       "items prepared and signed together", ITEM(config_limit_settings, batch_items) },
-    { "workers", CONFIG_KIND_NUMBER, 0, 64, "0",
+    { "workers", CONFIG_KIND_NUMBER, 0, RPC_WORKERS_MAX, "0",
       "threads that check and sign; 0: one for each processor, 64 at most",
       ITEM(config_limit_settings, workers) },
 };

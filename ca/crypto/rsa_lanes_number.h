@@ -189,10 +189,7 @@ RSA_TILE_FUNCTION rsa_tile_add_twice(rsa_vector *columns, const rsa_vector *a, c
 {
     rsa_vector sum[2 * RSA_TILE];
 
-    RSA_UNROLL
-    for (int i = 0; i < 2 * RSA_TILE; i++)
-        sum[i] = RSA_ALL(0);
-    rsa_tile(sum, a, b);
+    rsa_tile_set(sum, a, b);
     RSA_UNROLL
     for (int i = 0; i < 2 * RSA_TILE; i++)
         columns[i] += sum[i] + sum[i];
