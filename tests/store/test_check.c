@@ -37,9 +37,7 @@ static void make_data(void)
     struct ca_serial from = { { 0 } };
     bool is_done;
 
-    test_dir_make();
-    check_ok(store_create(test_path, TEST_INSTANCE));
-    store = test_open();
+    store = test_store_make();
     test_issue(store, 1, 41, 10);
     struct store_batch *batch = begin();
     put_second(batch);

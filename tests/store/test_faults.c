@@ -91,9 +91,7 @@ static struct store *store;
 
 static void open_empty(void)
 {
-    test_dir_make();
-    check_ok(store_create(test_path, TEST_INSTANCE));
-    store = test_open();
+    store = test_store_make();
 }
 
 static void close_store(void)

@@ -8,15 +8,12 @@ static struct store *store;
 
 static void make(void)
 {
-    test_dir_make();
-    check_ok(store_create(test_path, TEST_INSTANCE));
-    store = test_open();
+    store = test_store_make();
 }
 
 static void unmake(void)
 {
-    store_close(store);
-    test_dir_remove();
+    test_store_remove(store);
 }
 
 TestSuite(profiles, .init = make, .fini = unmake, .timeout = 120);

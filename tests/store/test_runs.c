@@ -13,9 +13,7 @@ static char runs_path[160];
 /* Enough for files of two sizes: eight merged ones, and later ones. */
 static void issue_and_close(void)
 {
-    test_dir_make();
-    check_ok(store_create(test_path, TEST_INSTANCE));
-    store = test_open();
+    store = test_store_make();
     test_issue(store, 1, TOTAL + 1, 50);
     store_rest(store);
     store_close(store);
@@ -24,8 +22,7 @@ static void issue_and_close(void)
 
 static void remove_all(void)
 {
-    store_close(store);
-    test_dir_remove();
+    test_store_remove(store);
 }
 
 TestSuite(runs, .init = issue_and_close, .fini = remove_all, .timeout = 120);

@@ -387,9 +387,7 @@ Test(status_model, the_store_is_what_plain_arrays_are, .timeout = 300)
 {
     seed = (uint64_t)getpid() << 20 ^ (uint64_t)time(NULL);
     printf("seed %llu\n", (unsigned long long)seed);
-    test_dir_make();
-    check_ok(store_create(test_path, TEST_INSTANCE));
-    store = test_open();
+    store = test_store_make();
     model.next = 1;
     for (int step = 0; step < STEPS; step++) {
         switch (pick(16)) {

@@ -10,15 +10,12 @@ static struct store *store;
 
 static void open_empty(void)
 {
-    test_dir_make();
-    check_ok(store_create(test_path, TEST_INSTANCE));
-    store = test_open();
+    store = test_store_make();
 }
 
 static void close_store(void)
 {
-    store_close(store);
-    test_dir_remove();
+    test_store_remove(store);
 }
 
 TestSuite(store, .init = open_empty, .fini = close_store, .timeout = 120);

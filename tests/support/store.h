@@ -374,3 +374,17 @@ static inline struct store *test_open(void)
     check_ok(store_open(test_path, &test_options, &store));
     return store;
 }
+
+/* A new store in the test's directory; and the end of both. */
+static inline struct store *test_store_make(void)
+{
+    test_dir_make();
+    check_ok(store_create(test_path, TEST_INSTANCE));
+    return test_open();
+}
+
+static inline void test_store_remove(struct store *store)
+{
+    store_close(store);
+    test_dir_remove();
+}
