@@ -8,6 +8,8 @@
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/tls/tls.h>
 
+#include "rpc/nng_threads.h"
+
 enum {
     TIMEOUT_DEFAULT_MS = 30000,
     ANSWER_SIZE_MAX = 64 << 20,
@@ -137,8 +139,10 @@ enum ca_err rpc_client_open(const char *url, const struct rpc_client_options *op
     struct rpc_client_options plain = { 0 };
 
     *client_out = NULL;
-    if (client == NULL)
+    if (client == NULL || rpc_nng_start() != CA_OK) {
+        free(client);
         return CA_ERR_NOMEM;
+    }
     if (options == NULL)
         options = &plain;
     uint32_t timeout_ms = options->timeout_ms == 0 ? TIMEOUT_DEFAULT_MS : options->timeout_ms;

@@ -12,6 +12,7 @@
 #include "rpc/census.h"
 #include "rpc/listeners.h"
 #include "rpc/log.h"
+#include "rpc/nng_threads.h"
 #include "rpc/pipeline.h"
 
 enum {
@@ -537,6 +538,9 @@ static enum ca_err socket_open(struct rpc_server *server)
         size_max = MESSAGE_SIZE_DEFAULT;
     if (size_max < MESSAGE_SIZE_FLOOR)
         size_max = MESSAGE_SIZE_FLOOR;
+    enum ca_err err = rpc_nng_start();
+    if (err != CA_OK)
+        return err;
     if (nng_rep0_open_raw(&server->socket) != 0)
         return CA_ERR_TRANSPORT;
     server->is_open = true;

@@ -52,6 +52,12 @@ check "ready, in one line" test "$(grep -c '^certmilld ready: ' daemon.log)" -eq
 refused "a second daemon" 1 'in use by another' "${run[@]}" --passphrase-file pass
 check "the first one goes on" certmill health --dir i
 check "no core dumps" grep -q '^Max core file size *0 ' "/proc/$daemon/limits"
+# policies NAME: how threads of that name are scheduled (field 41 of their stat; 0 other, 3 batch).
+policies() {
+    sed -n "s/^[0-9]* ($1) //p" "/proc/$daemon/task"/*/stat | cut -d' ' -f39 | sort -u | xargs
+}
+check "nng's threads run as a batch" test "$(policies nng:task)" = 3
+check "those that compute do not" test "$(policies certmilld)" = 0
 check "memory is locked" awk '/^VmLck/ { exit !($2 > 0) }' "/proc/$daemon/status"
 status="/proc/$daemon/status"
 # LeakSanitizer keeps the right to look at its own process (ca/keys/confine.c): CAP_SYS_PTRACE.

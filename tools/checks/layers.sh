@@ -51,7 +51,7 @@ for folder in ca/base ca/der ca/x509 ca/crypto ca/rules; do
 done
 
 home 'lmdb\.h' store/
-home 'nng/' rpc/server.c rpc/client.c rpc/listeners.
+home 'nng/' rpc/server.c rpc/client.c rpc/listeners. rpc/nng_threads.c
 home 'liburing\.h' store/ rpc/
 home 'libconfig\.h' tools/config
 home 'sodium\.h' ca/keys/ ca/crypto/ed25519

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/nng_threads.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+
+#include <nng/nng.h>
+
+/* Threads have the policy of who starts them, and nng starts its own with the first aio. */
+enum ca_err rpc_nng_start(void)
+{
+    static const struct sched_param no_priority = { 0 };
+    pthread_t self = pthread_self();
+    struct sched_param param;
+    nng_aio *aio;
+    int policy;
+
+    bool is_changed = pthread_getschedparam(self, &policy, &param) == 0 && policy == SCHED_OTHER &&
+                      pthread_setschedparam(self, SCHED_BATCH, &no_priority) == 0;
+    int rv = nng_aio_alloc(&aio, NULL, NULL);
+    if (rv == 0)
+        nng_aio_free(aio);
+    if (is_changed)
+        pthread_setschedparam(self, SCHED_OTHER, &param);
+    return rv == 0 ? CA_OK : CA_ERR_NOMEM;
+}
