@@ -41,6 +41,7 @@ void rpc_calls_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller, st
         caller->last->next = call;
     caller->last = call;
     pipeline->waiting_items += call->weight;
+    pipeline->waiting_reads += call->item_count == 0;
     if (!caller->is_waiting)
         ring_push(pipeline, caller);
 }
@@ -179,6 +180,7 @@ void rpc_batch_gather(struct rpc_pipeline *pipeline, struct rpc_batch *batch, si
             ring_push(pipeline, caller);
         if (is_read) {
             pipeline->waiting_items--;
+            pipeline->waiting_reads--;
             *call_out = call;
             break;
         }

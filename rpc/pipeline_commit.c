@@ -18,18 +18,41 @@ uint64_t rpc_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* How long may be waited for others, so that they share a commit? */
+static uint64_t patience(const struct rpc_pipeline *pipeline)
+{
+    uint64_t commits_ns = 2 * pipeline->commit_ns;
+
+    return commits_ns < PATIENCE_NS_MAX ? commits_ns : PATIENCE_NS_MAX;
+}
+
 /* ---- callers who come back */
 
-/* So many items were recorded and are about to be answered: a new round, and what became of the
- * last one? */
-static void returns_begin(struct rpc_returns *returns, size_t items)
+static size_t count_items(const struct rpc_queue *groups)
 {
-    if (items == 0)
+    size_t items = 0;
+
+    for (const struct rpc_group *group = groups->first; group != NULL; group = group->next)
+        items += group->count;
+    return items;
+}
+
+/* A commit with the results of so many items begins. */
+static void returns_expect(struct rpc_returns *returns, size_t items)
+{
+    returns->recording = items;
+    returns->recording_ns = rpc_now_ns();
+}
+
+/* It has ended, and they are about to be answered: a new round, and what became of the last one? */
+static void returns_begin(struct rpc_returns *returns)
+{
+    if (returns->recording == 0)
         return;
     if (returns->answered > 0)
         returns->percent = (3 * returns->percent + 100 * returns->returned / returns->answered) / 4;
-    returns->answered = items;
-    returns->returned = 0;
+    returns->answered = returns->recording;
+    returns->returned = returns->recording = 0;
     returns->since_ns = rpc_now_ns();
 }
 
@@ -44,10 +67,13 @@ uint64_t rpc_returns_until(const struct rpc_pipeline *pipeline, size_t items)
 {
     const struct rpc_returns *returns = &pipeline->returns;
 
-    if (returns->answered - returns->returned <= items || items >= RPC_TURN_ITEMS ||
-        returns->percent < RETURNS_PERCENT_MIN)
+    if (items >= RPC_TURN_ITEMS || returns->percent < RETURNS_PERCENT_MIN)
         return 0;
-    return returns->since_ns + pipeline->commit_ns;
+    if (returns->recording > 0)
+        return returns->recording_ns + pipeline->commit_ns + patience(pipeline);
+    if (returns->answered - returns->returned <= items)
+        return 0;
+    return returns->since_ns + patience(pipeline);
 }
 
 /* ---- one commit */
@@ -136,13 +162,10 @@ static void writes_end(struct rpc_pipeline *pipeline, struct rpc_write *writes, 
 static void hand_to_answer(struct rpc_pipeline *pipeline, struct rpc_queue *from)
 {
     struct rpc_group *group;
-    size_t items = 0;
 
-    while ((group = rpc_queue_pop(from)) != NULL) {
-        items += group->count;
+    while ((group = rpc_queue_pop(from)) != NULL)
         rpc_queue_push(&pipeline->done, group);
-    }
-    returns_begin(&pipeline->returns, items);
+    returns_begin(&pipeline->returns);
 }
 
 static void hand_to_sign(struct rpc_pipeline *pipeline, struct rpc_queue *from)
@@ -170,6 +193,7 @@ static void write_once(struct rpc_pipeline *pipeline)
     pipeline->signed_ = pipeline->prepared = (struct rpc_queue){ 0 };
     pipeline->write_first = pipeline->write_last = NULL;
     pipeline->asked_ns = 0;
+    returns_expect(&pipeline->returns, count_items(&content.recorded));
     rpc_pipeline_wake(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
     enum ca_err err = commit_once(pipeline, &content);
@@ -208,14 +232,12 @@ void rpc_commit_ask(struct rpc_pipeline *pipeline, size_t items)
  */
 uint64_t rpc_commit_due(const struct rpc_pipeline *pipeline)
 {
-    uint64_t patience_ns = 2 * pipeline->commit_ns;
-
     if (pipeline->is_committing || !has_content(pipeline))
         return RPC_NEVER;
     if (pipeline->pending_items >= ITEMS_ENOUGH)
         return 0;
     if (pipeline->in_hand > 0 || rpc_pipeline_has_backlog(pipeline))
-        return pipeline->asked_ns + (patience_ns < PATIENCE_NS_MAX ? patience_ns : PATIENCE_NS_MAX);
+        return pipeline->asked_ns + patience(pipeline);
     return rpc_returns_until(pipeline, pipeline->pending_items);
 }
 

@@ -78,12 +78,14 @@ struct rpc_write {
     bool is_ended;
 };
 
-/* Do callers come back as soon as they are answered? Judged from one commit with answers to the
+/* Do callers come back as soon as they are answered? Judged from one commit with results to the
  * next, in items. */
 struct rpc_returns {
     uint64_t since_ns; /* monotonic */
     size_t answered, returned;
-    size_t percent; /* who did, smoothed */
+    size_t percent;        /* who did, smoothed */
+    size_t recording;      /* in a commit that runs: answered behind it */
+    uint64_t recording_ns; /* when that began */
 };
 
 struct rpc_pipeline {
@@ -104,6 +106,7 @@ struct rpc_pipeline {
     struct rpc_owner *owners;
     struct rpc_room rooms[2];
     size_t waiting_items; /* in the callers' queues; without acts */
+    size_t waiting_reads; /* calls of those that only read */
     struct rpc_queue prepared, reserved, signed_, done;
     struct rpc_caller_ring acts; /* served in turn, a call each */
     size_t acts_in_row;          /* prepared since workers last issued */

@@ -173,8 +173,7 @@ static uint64_t batch_due(const struct rpc_pipeline *pipeline)
 {
     if (pipeline->ring_first == NULL)
         return RPC_NEVER;
-    bool is_read = pipeline->ring_first->first->item_count == 0;
-    if (is_read || pipeline->waiting_items >= RPC_TURN_ITEMS)
+    if (pipeline->waiting_reads > 0 || pipeline->waiting_items >= RPC_TURN_ITEMS)
         return 0;
     return pipeline->preparing > 0 ? RPC_NEVER : rpc_returns_until(pipeline, 0);
 }
