@@ -24,6 +24,7 @@ import time
 LIMIT = 1 << 20
 PATIENCE_S = 60
 IDLE = 300
+RUDE, RUDE_S = 16, 3
 REQUEST, REPLY = b"\0SP\0\0\x30\0\0", b"\0SP\0\0\x31\0\0"
 HEALTH = b"\x08\x01\x7a\x00"
 MIB = 1 << 20
@@ -382,6 +383,49 @@ def attack_deaf(daemon, honest):
         peer.close()
 
 
+def ask_what_is_refused(peers, is_over, counts):
+    """As fast as it is taken, reading nothing, until it is over or the other side has gone."""
+    message = struct.pack(">I", 0x80000001) + b"\xff"
+    blocks = {peer.socket: peer.frame(message) * 500 for peer in peers}
+    left = dict(blocks)
+    while not is_over.is_set():
+        for ready in select.select([], list(left), [], 0.1)[1]:
+            try:
+                count = ready.send(left[ready])
+            except BlockingIOError:
+                continue
+            except ConnectionError:
+                return
+            left[ready] = left[ready][count:] or blocks[ready]
+            counts["octets"] += count
+
+
+def attack_rude(daemon, honest):
+    """
+    Callers that send what is refused at once, and never read: nng's queue of answers is full all
+    the time. Who waits for it must not be who empties it.
+    """
+    peers = [Peer(daemon, i % 2 == 0).hello() for i in range(RUDE)]
+    for peer in peers:
+        peer.socket.setblocking(False)
+    is_over, counts = threading.Event(), {"octets": 0}
+    thread = threading.Thread(
+        target=ask_what_is_refused, args=(peers, is_over, counts), daemon=True
+    )
+    thread.start()
+    end, asks = time.monotonic() + RUDE_S, 0
+    while time.monotonic() < end or asks == 0:
+        honest.check()
+        asks += 1
+    is_over.set()
+    thread.join(PATIENCE_S)
+    messages = counts["octets"] // len(peers[1].frame(b"\0" * 5))
+    print(f"flood: {messages} messages refused, {asks} honest ones served", flush=True)
+    daemon.expect(messages > 16384, "too little was refused to tell")
+    for peer in peers:
+        peer.close()
+
+
 def is_served(daemon, is_ipc):
     """One request over a connection of its own; False when it is closed or not answered."""
     try:
@@ -482,6 +526,9 @@ def main():
     attack_deaf(daemon, honest)
     honest.check()
     print(f"flood: {(daemon.anonymous() - before) / MIB:.1f} MiB after deaf ones", flush=True)
+    attack_rude(daemon, honest)
+    honest.check()
+    print(f"flood: {(daemon.anonymous() - before) / MIB:.1f} MiB after rude ones", flush=True)
     check_fairness(daemon)
     honest.check()
     print(f"flood: {(daemon.anonymous() - before) / MIB:.1f} MiB after all", flush=True)
