@@ -595,6 +595,20 @@ static enum ca_err receivers_start(struct rpc_server *server)
     return CA_OK;
 }
 
+/* Before the socket is closed: nng 1.5.2 takes what is begun after that, and forgets its queue. */
+static void receivers_stop(struct rpc_server *server)
+{
+    for (size_t i = 0; i < RECEIVERS; i++) {
+        nng_aio *aio = server->receivers[i].aio;
+        if (aio == NULL)
+            continue;
+        nng_aio_stop(aio);
+        if (nng_aio_get_msg(aio) != NULL)
+            nng_msg_free(nng_aio_get_msg(aio));
+        nng_aio_free(aio);
+    }
+}
+
 static void limits_set(struct rpc_limits *limits)
 {
     if (limits->unread_octets_max == 0)
@@ -670,16 +684,11 @@ void rpc_server_close(struct rpc_server *server)
         audit_stop(server);
     }
     rpc_listeners_close(server->listeners);
-    if (server->is_open) {
+    if (server->is_open)
         nng_msleep(LINGER_MS);
+    receivers_stop(server);
+    if (server->is_open)
         nng_close(server->socket);
-    }
-    for (size_t i = 0; i < RECEIVERS; i++) {
-        if (server->receivers[i].aio != NULL) {
-            nng_aio_stop(server->receivers[i].aio);
-            nng_aio_free(server->receivers[i].aio);
-        }
-    }
     for (size_t i = 0; i < BUCKET_COUNT; i++) {
         while (server->connections[i] != NULL)
             connection_drop(server, server->connections[i]->pipe_id);
