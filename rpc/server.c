@@ -20,8 +20,8 @@ enum {
     MESSAGE_SIZE_DEFAULT = 1 << 20,
     MESSAGE_SIZE_FLOOR = 4096,
     MESSAGE_KEPT_MAX = 16 * 1024, /* of a request's, for its answer: more is let go at once */
-    ANSWER_QUEUE = 8192,          /* of all, before nng sorts them by connection: its largest */
-    ANSWERS_HELD = 65, /* of one connection, in nng 1.5: its queue, and one that leaves */
+    ANSWER_QUEUE = 256, /* of all, before nng sorts them by connection: short, as all wait there */
+    ANSWERS_HELD = 65,  /* of one connection, in nng 1.5: its queue, and one that leaves */
     UNREAD_OCTETS_DEFAULT = 32 << 20,
     UNREAD_PARTS = 4, /* one connection has such a part of what its uid has */
     LOOK_EVERY_MS = 10,
@@ -64,9 +64,11 @@ struct connection {
     struct peer *peer;
 };
 
+/* Takes a message, and if that is refused at once answers it before it takes the next. */
 struct receiver {
     struct rpc_server *server;
     nng_aio *aio;
+    bool is_answering; /* what the aio does; otherwise it receives */
 };
 
 struct rpc_server {
@@ -432,29 +434,46 @@ static void connection_release(struct rpc_server *server, struct connection *con
         connection_free(connection);
 }
 
-/* The answer goes out in the message that brought the request: its header knows the way. */
-static void answer(void *arg, struct rpc_call *call)
+/*
+ * In the message that brought the request: its header knows the way. NULL: there is nothing to be
+ * sent, and the peer asks again with the same request ids. The call is gone.
+ */
+static nng_msg *answer_make(struct rpc_server *server, struct rpc_call *call)
 {
-    struct rpc_server *server = arg;
     struct connection *connection = call->connection;
     nng_msg *message = call->message;
     size_t size = rpc_call_answer_size(call);
-    int rv = NNG_EAGAIN;
+    bool is_made = false;
 
     nng_msg_clear(message);
     if (!unread_take(server, connection, size)) {
         rpc_count(&server->counters->answers_dropped, 1);
         log_seldom(server, "answers are not read, and dropped", connection);
-    } else if ((rv = nng_msg_realloc(message, size)) == 0) {
+    } else if (nng_msg_realloc(message, size) == 0) {
         rpc_call_answer_pack(call, nng_msg_body(message));
-        rv = nng_sendmsg(server->socket, message, NNG_FLAG_NONBLOCK);
-        if (rv == NNG_EAGAIN)
-            rv = nng_sendmsg(server->socket, message, 0);
+        is_made = true;
     }
-    if (rv != 0)
-        nng_msg_free(message); /* the peer asks again with the same request ids */
+    if (!is_made) {
+        nng_msg_free(message);
+        message = NULL;
+    }
     call_give_back(server, call);
     connection_release(server, connection);
+    return message;
+}
+
+/*
+ * Waits while nng's queue of answers is full, which nng's threads empty whether peers read or not:
+ * none of those may come here. Without NNG_FLAG_NONBLOCK: beside others that wait, nng 1.5.2 takes
+ * that for sent, and goes on using what it has freed.
+ */
+static void answer(void *arg, struct rpc_call *call)
+{
+    struct rpc_server *server = arg;
+    nng_msg *message = answer_make(server, call);
+
+    if (message != NULL && nng_sendmsg(server->socket, message, 0) != 0)
+        nng_msg_free(message);
 }
 
 static enum ca_err call_read(struct rpc_call *call, struct ca_bytes message)
@@ -482,7 +501,8 @@ static nng_msg *message_keep(nng_msg *message)
     return small;
 }
 
-static void receive(struct rpc_server *server, nng_msg *message)
+/* NULL: it is being worked on, or lost; otherwise why it is refused. */
+static nng_msg *receive(struct rpc_server *server, nng_msg *message)
 {
     uint32_t pipe_id = (uint32_t)nng_pipe_id(nng_msg_get_pipe(message));
     struct connection *connection = connection_find(server, pipe_id);
@@ -493,7 +513,7 @@ static void receive(struct rpc_server *server, nng_msg *message)
         if (connection != NULL)
             connection_release(server, connection);
         nng_msg_free(message);
-        return;
+        return NULL;
     }
     call->connection = connection;
     call->session = &connection->session;
@@ -503,29 +523,44 @@ static void receive(struct rpc_server *server, nng_msg *message)
     if (call->message == NULL) {
         call_give_back(server, call);
         connection_release(server, connection);
-        return;
+        return NULL;
     }
     if (err == CA_OK)
         err = rpc_pipeline_offer(server->pipeline, connection->caller, call);
     if (err == CA_OK)
-        return;
+        return NULL;
     rpc_call_refuse(call, err);
-    answer(server, call);
+    return answer_make(server, call);
 }
 
-static void on_message(void *arg)
+/*
+ * By one of nng's threads, which may be as few as the receivers, and which empty the queue that
+ * answers wait in: it must not wait. When that queue is full, nothing is received.
+ */
+static void on_progress(void *arg)
 {
     struct receiver *receiver = arg;
+    struct rpc_server *server = receiver->server;
     int rv = nng_aio_result(receiver->aio);
+    nng_msg *message = nng_aio_get_msg(receiver->aio); /* none, when it was sent */
 
+    nng_aio_set_msg(receiver->aio, NULL);
+    if (receiver->is_answering || rv != 0) {
+        if (message != NULL)
+            nng_msg_free(message);
+        message = NULL;
+    }
     if (rv == NNG_ECLOSED || rv == NNG_ECANCELED)
         return;
-    if (rv == 0) {
-        nng_msg *message = nng_aio_get_msg(receiver->aio);
-        nng_aio_set_msg(receiver->aio, NULL);
-        receive(receiver->server, message);
+    if (message != NULL)
+        message = receive(server, message);
+    receiver->is_answering = message != NULL;
+    if (receiver->is_answering) {
+        nng_aio_set_msg(receiver->aio, message);
+        nng_send_aio(server->socket, receiver->aio);
+    } else {
+        nng_recv_aio(server->socket, receiver->aio);
     }
-    nng_recv_aio(receiver->server->socket, receiver->aio);
 }
 
 /* ---- life */
@@ -557,11 +592,25 @@ static enum ca_err receivers_start(struct rpc_server *server)
     for (size_t i = 0; i < RECEIVERS; i++) {
         struct receiver *receiver = &server->receivers[i];
         receiver->server = server;
-        if (nng_aio_alloc(&receiver->aio, on_message, receiver) != 0)
+        if (nng_aio_alloc(&receiver->aio, on_progress, receiver) != 0)
             return CA_ERR_NOMEM;
         nng_recv_aio(server->socket, receiver->aio);
     }
     return CA_OK;
+}
+
+/* Before the socket is closed: nng 1.5.2 takes what is begun after that, and forgets its queue. */
+static void receivers_stop(struct rpc_server *server)
+{
+    for (size_t i = 0; i < RECEIVERS; i++) {
+        nng_aio *aio = server->receivers[i].aio;
+        if (aio == NULL)
+            continue;
+        nng_aio_stop(aio);
+        if (nng_aio_get_msg(aio) != NULL)
+            nng_msg_free(nng_aio_get_msg(aio));
+        nng_aio_free(aio);
+    }
 }
 
 static void limits_set(struct rpc_limits *limits)
@@ -639,16 +688,11 @@ void rpc_server_close(struct rpc_server *server)
         audit_stop(server);
     }
     rpc_listeners_close(server->listeners);
-    if (server->is_open) {
+    if (server->is_open)
         nng_msleep(LINGER_MS);
+    receivers_stop(server);
+    if (server->is_open)
         nng_close(server->socket);
-    }
-    for (size_t i = 0; i < RECEIVERS; i++) {
-        if (server->receivers[i].aio != NULL) {
-            nng_aio_stop(server->receivers[i].aio);
-            nng_aio_free(server->receivers[i].aio);
-        }
-    }
     for (size_t i = 0; i < BUCKET_COUNT; i++) {
         while (server->connections[i] != NULL)
             connection_drop(server, server->connections[i]->pipe_id);

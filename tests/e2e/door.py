@@ -262,7 +262,7 @@ def main():
     honest.close()
     # It ends in time all the same, but not tidily, as a sanitizer would have it.
     if is_sanitized():
-        daemon.kill()
+        daemon.remove()
     else:
         daemon.stop()
 

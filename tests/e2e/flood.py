@@ -6,6 +6,7 @@ While they last, and after, an honest caller gets its answers; memory and open f
 go back to where they were. Needs nothing but python3. Usage: flood.py FOLDER-OF-PROGRAMS [hasty]
 """
 
+import atexit
 import os
 import pathlib
 import random
@@ -23,6 +24,7 @@ import time
 LIMIT = 1 << 20
 PATIENCE_S = 60
 IDLE = 300
+RUDE, RUDE_S = 16, 3
 REQUEST, REPLY = b"\0SP\0\0\x30\0\0", b"\0SP\0\0\x31\0\0"
 HEALTH = b"\x08\x01\x7a\x00"
 MIB = 1 << 20
@@ -76,6 +78,8 @@ class Daemon:
     def __init__(self, programs, settings=None):
         """settings: names of certmill.conf and values other than the usual ones."""
         self.dir = tempfile.mkdtemp(prefix="certmill-flood-")
+        self.process = None
+        atexit.register(self.remove)
         passphrase = f"{self.dir}/passphrase"
         with open(passphrase, "w", opener=lambda p, f: os.open(p, f, 0o600)) as file:
             file.write("a passphrase of tests\n")
@@ -87,6 +91,7 @@ class Daemon:
             [f"{programs}/certmill", "init", "--passphrase-file", passphrase, instance],
             check=True,
             stdout=subprocess.DEVNULL,
+            timeout=PATIENCE_S,
         )
         config = pathlib.Path(f"{instance}/certmill.conf")
         ipc = '"ipc://certmill.sock"'
@@ -103,19 +108,17 @@ class Daemon:
             [f"{programs}/certmilld", "--config", str(config), "--passphrase-file", passphrase]
             + ["--ready-fd", str(ready_end)],
             pass_fds=[ready_end],
+            stdout=self.log,  # ctest waits for whoever has its own
             stderr=self.log,
         )
         os.close(ready_end)
-        if os.read(ready, 1) != b"\n":
-            self.fail("not ready")
+        is_told = select.select([ready], [], [], PATIENCE_S)[0]
+        self.expect(is_told and os.read(ready, 1) == b"\n", "not ready")
         os.close(ready)
 
     def fail(self, what):
         self.log.seek(0)
         sys.stderr.write(self.log.read())
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.dir)
         raise SystemExit(f"{pathlib.Path(sys.argv[0]).stem}: {what}")
 
     def expect(self, truth, what):
@@ -138,16 +141,18 @@ class Daemon:
             self.expect(time.monotonic() < end, what)
             time.sleep(0.01)
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.dir)
+    def remove(self):
+        """Also when the test fails."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
     def stop(self):
         self.process.terminate()
         code = self.process.wait(PATIENCE_S)
         self.expect(code == 0, f"ended with {code}")
-        shutil.rmtree(self.dir)
+        self.remove()
 
 
 # ---- connections
@@ -162,7 +167,19 @@ class Peer:
         kind = socket.AF_UNIX if is_ipc else socket.AF_INET
         self.socket = socket.socket(kind, socket.SOCK_STREAM)
         self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(daemon.path if is_ipc else ("127.0.0.1", daemon.port))
+        address = daemon.path if is_ipc else ("127.0.0.1", daemon.port)
+        end = time.monotonic() + PATIENCE_S
+        while not self.is_connected(address):
+            daemon.expect(time.monotonic() < end, "connections are not taken")
+            time.sleep(0.01)
+
+    def is_connected(self, address):
+        """False while as many wait at the daemon's ipc socket as may: connect() does not, then."""
+        try:
+            self.socket.connect(address)
+        except BlockingIOError:
+            return False
+        return True
 
     def send(self, octets):
         """False when the other side has gone."""
@@ -171,6 +188,12 @@ class Peer:
         except (BrokenPipeError, ConnectionResetError):
             return False
         return True
+
+    def end_sending(self):
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:  # the other side has gone
+            pass
 
     def hello(self):
         self.send(REQUEST)
@@ -287,7 +310,7 @@ def attack_greetings(daemon, is_ipc):
     for octets in greetings():
         peer = Peer(daemon, is_ipc)
         peer.send(octets)
-        peer.socket.shutdown(socket.SHUT_WR)
+        peer.end_sending()
         daemon.expect(peer.is_closed_by_peer(), f"still open after {octets!r}")
         peer.close()
 
@@ -360,6 +383,49 @@ def attack_deaf(daemon, honest):
         peer.close()
 
 
+def ask_what_is_refused(peers, is_over, counts):
+    """As fast as it is taken, reading nothing, until it is over or the other side has gone."""
+    message = struct.pack(">I", 0x80000001) + b"\xff"
+    blocks = {peer.socket: peer.frame(message) * 500 for peer in peers}
+    left = dict(blocks)
+    while not is_over.is_set():
+        for ready in select.select([], list(left), [], 0.1)[1]:
+            try:
+                count = ready.send(left[ready])
+            except BlockingIOError:
+                continue
+            except ConnectionError:
+                return
+            left[ready] = left[ready][count:] or blocks[ready]
+            counts["octets"] += count
+
+
+def attack_rude(daemon, honest):
+    """
+    Callers that send what is refused at once, and never read: nng's queue of answers is full all
+    the time. Who waits for it must not be who empties it.
+    """
+    peers = [Peer(daemon, i % 2 == 0).hello() for i in range(RUDE)]
+    for peer in peers:
+        peer.socket.setblocking(False)
+    is_over, counts = threading.Event(), {"octets": 0}
+    thread = threading.Thread(
+        target=ask_what_is_refused, args=(peers, is_over, counts), daemon=True
+    )
+    thread.start()
+    end, asks = time.monotonic() + RUDE_S, 0
+    while time.monotonic() < end or asks == 0:
+        honest.check()
+        asks += 1
+    is_over.set()
+    thread.join(PATIENCE_S)
+    messages = counts["octets"] // len(peers[1].frame(b"\0" * 5))
+    print(f"flood: {messages} messages refused, {asks} honest ones served", flush=True)
+    daemon.expect(messages > 16384, "too little was refused to tell")
+    for peer in peers:
+        peer.close()
+
+
 def is_served(daemon, is_ipc):
     """One request over a connection of its own; False when it is closed or not answered."""
     try:
@@ -412,12 +478,13 @@ def check_fairness(daemon):
                 greedy.request(issue(size))
                 in_flight += 1
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     for _ in range(asks):
         daemon.expect(len(modest.ask(issue(1))) > 300, "the modest caller was refused")
     is_over.set()
-    thread.join()
+    thread.join(PATIENCE_S)
+    daemon.expect(not thread.is_alive(), "the greedy caller waits for ever")
     items = counts["answered"] * size
     print(f"flood: {items} items of the greedy caller to {asks} of the modest one,", counts)
     daemon.expect(counts["busy"] > 0, "the greedy caller was never told BUSY")
@@ -459,6 +526,9 @@ def main():
     attack_deaf(daemon, honest)
     honest.check()
     print(f"flood: {(daemon.anonymous() - before) / MIB:.1f} MiB after deaf ones", flush=True)
+    attack_rude(daemon, honest)
+    honest.check()
+    print(f"flood: {(daemon.anonymous() - before) / MIB:.1f} MiB after rude ones", flush=True)
     check_fairness(daemon)
     honest.check()
     print(f"flood: {(daemon.anonymous() - before) / MIB:.1f} MiB after all", flush=True)
