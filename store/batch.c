@@ -20,6 +20,7 @@ enum ca_err store_begin(struct store *store, struct store_batch **batch_out)
     batch->store = store;
     batch->head = store->head;
     batch->row_count = batch->scope_count = 0;
+    store_batch_forget(batch);
     batch->is_changed = batch->is_failed = false;
     for (int i = 0; i < STORE_TABLE_COUNT; i++) {
         if (mdb_cursor_open(batch->txn, store->tables[i], &batch->cursors[i]) != 0) {
@@ -95,6 +96,10 @@ enum ca_err store_batch_get(struct store_batch *batch, enum store_table table, s
 {
     MDB_val key_val = store_val(key), value = { 0, NULL };
 
+    *value_out = store_bytes(value);
+    enum ca_err err = store_batch_settle_table(batch, table);
+    if (err != CA_OK)
+        return err;
     int rc = mdb_cursor_get(batch->cursors[table], &key_val, &value, MDB_SET_KEY);
     *value_out = store_bytes(value);
     if (rc == MDB_NOTFOUND)
@@ -122,6 +127,9 @@ static enum ca_err batch_find_locator(struct store_batch *batch, enum store_tabl
 {
     uint8_t from[8];
 
+    enum ca_err err = store_batch_settle_table(batch, table);
+    if (err != CA_OK)
+        return err;
     octets_store_be64(from, locator);
     *key = store_val(ca_bytes_of(from, sizeof(from)));
     int rc = mdb_cursor_get(batch->cursors[table], key, value, MDB_SET_RANGE);
@@ -166,7 +174,7 @@ static enum ca_err batch_check_unused(struct store_batch *batch, const struct ca
 enum ca_err store_put_intent(struct store_batch *batch, const struct store_intent *intent)
 {
     struct store *store = batch->store;
-    uint8_t *value;
+    uint8_t *record;
     enum ca_err err;
 
     assert(intent->serial.bytes[0] == store->identity.instance);
@@ -176,10 +184,10 @@ enum ca_err store_put_intent(struct store_batch *batch, const struct store_inten
         return CA_ERR_STORAGE_FULL;
     if ((err = batch_check_unused(batch, &intent->serial)) != CA_OK)
         return err;
-    if ((err = store_batch_reserve(batch, STORE_TABLE_INTENTS, ca_serial_bytes(&intent->serial),
-                                   STORE_INTENT_LEN, &value)) != CA_OK)
+    if ((err = store_batch_draft(batch, STORE_TABLE_INTENTS, ca_serial_bytes(&intent->serial),
+                                 STORE_INTENT_LEN, &record)) != CA_OK)
         return err;
-    store_record_encode_intent(intent, value);
+    store_record_fill_intent(intent, record);
     if (ca_serial_locator(&intent->serial) > store->high_locator)
         store->high_locator = ca_serial_locator(&intent->serial);
     batch_raise_clock(batch, ca_serial_time_us(&intent->serial));
@@ -234,16 +242,16 @@ static enum ca_err batch_add_row(struct store_batch *batch,
 enum ca_err store_batch_put_change(struct store_batch *batch, struct store_change_record *record)
 {
     uint8_t key[STORE_SEQUENCE_LEN];
-    uint8_t *value;
+    uint8_t *draft;
     enum ca_err err;
 
     record->change.sequence = batch->head.change_sequence + 1;
     store_record_sequence_key(record->change.sequence, key);
-    err = store_batch_reserve(batch, STORE_TABLE_CHANGES, ca_bytes_of(key, sizeof(key)),
-                              store_record_change_len(record), &value);
+    err = store_batch_draft(batch, STORE_TABLE_CHANGES, ca_bytes_of(key, sizeof(key)),
+                            store_record_change_len(record), &draft);
     if (err != CA_OK)
-        return err == CA_ERR_EXISTS ? store_batch_fail(batch) : err;
-    store_record_encode_change(record, value);
+        return err;
+    store_record_fill_change(record, draft);
     batch->head.change_sequence = record->change.sequence;
     batch_raise_clock(batch, record->change.time_us);
     return batch_add_row(batch, record);
@@ -275,15 +283,16 @@ enum ca_err store_put_audit(struct store_batch *batch, const struct store_audit 
 static enum ca_err batch_exchange(struct store_batch *batch,
                                   const struct store_certificate *certificate)
 {
-    uint8_t *value;
+    uint8_t *record;
 
-    enum ca_err err =
-        store_batch_reserve(batch, STORE_TABLE_CERTIFICATES, ca_serial_bytes(&certificate->serial),
-                            store_record_certificate_len(certificate), &value);
+    enum ca_err err = store_batch_drop(batch, STORE_TABLE_INTENTS);
     if (err != CA_OK)
         return err;
-    store_record_encode_certificate(certificate, value);
-    return store_batch_drop(batch, STORE_TABLE_INTENTS);
+    err = store_batch_draft(batch, STORE_TABLE_CERTIFICATES, ca_serial_bytes(&certificate->serial),
+                            store_record_certificate_len(certificate), &record);
+    if (err == CA_OK)
+        store_record_fill_certificate(certificate, record);
+    return err;
 }
 
 enum ca_err store_put_certificate(struct store_batch *batch,
@@ -360,6 +369,9 @@ enum ca_err store_commit(struct store_batch *batch)
     struct store *store = batch->store;
     MDB_stat certificates, intents;
 
+    /* A batch of nothing but drafts is changed by this. */
+    if (!batch->is_failed && store_batch_settle(batch) != CA_OK)
+        batch->is_failed = true;
     if (batch->is_failed || !batch->is_changed) {
         store_abort(batch);
         return batch->is_failed ? CA_ERR_STORAGE : CA_OK;

@@ -81,6 +81,14 @@ static _Atomic uint32_t *recent_head(const struct store_recent *recent, enum sto
     return &recent->heads[section][(uint32_t)(hash >> 32) & recent->mask];
 }
 
+void store_recent_expect(const struct store_recent *recent, const struct store_recent_row *row)
+{
+    for (int i = 0; i < STORE_SECTION_COUNT; i++) {
+        struct store_run_entry entry = store_run_entry_make(&row->digests[i], row->locator);
+        __builtin_prefetch(recent_head(recent, (enum store_section)i, &entry), 1);
+    }
+}
+
 void store_recent_put(struct store_recent *recent, const struct store_recent_row *put)
 {
     struct row *row = &recent->rows[recent->count];

@@ -27,6 +27,8 @@ size_t store_recent_count(const struct store_recent *recent);
 /* The writer's, or anyone's once nothing is put any more. */
 struct store_run_range store_recent_range(const struct store_recent *recent);
 
+/* A row that is put soon: fetches what it will be linked to. */
+void store_recent_expect(const struct store_recent *recent, const struct store_recent_row *row);
 /* Not when it is full. */
 void store_recent_put(struct store_recent *recent, const struct store_recent_row *row);
 /* Changes up to `to` were looked at, and those not put add nothing. */

@@ -52,7 +52,7 @@ struct octets_reader record_open(enum store_table table, struct ca_bytes key, st
 
 /* ---- intents */
 
-void store_record_encode_intent(const struct store_intent *intent, uint8_t value[STORE_INTENT_LEN])
+void store_record_fill_intent(const struct store_intent *intent, uint8_t value[STORE_INTENT_LEN])
 {
     struct octets_writer writer = { value, STORE_INTENT_LEN - STORE_DIGEST_LEN };
 
@@ -67,6 +67,11 @@ void store_record_encode_intent(const struct store_intent *intent, uint8_t value
     octets_put_u64(&writer, intent->predecessor);
     octets_put_u64(&writer, intent->lineage);
     assert(writer.left == 0);
+}
+
+void store_record_encode_intent(const struct store_intent *intent, uint8_t value[STORE_INTENT_LEN])
+{
+    store_record_fill_intent(intent, value);
     store_record_seal(STORE_TABLE_INTENTS, ca_serial_bytes(&intent->serial), value,
                       STORE_INTENT_LEN);
 }
@@ -99,7 +104,7 @@ size_t store_record_certificate_len(const struct store_certificate *certificate)
     return STORE_CERTIFICATE_LEN_MIN + certificate->der.len;
 }
 
-void store_record_encode_certificate(const struct store_certificate *certificate, uint8_t *value)
+void store_record_fill_certificate(const struct store_certificate *certificate, uint8_t *value)
 {
     size_t len = store_record_certificate_len(certificate);
     struct octets_writer writer = { value, len - STORE_DIGEST_LEN };
@@ -121,7 +126,13 @@ void store_record_encode_certificate(const struct store_certificate *certificate
     octets_put_u32(&writer, certificate->crl_shard);
     octets_put(&writer, certificate->der.data, certificate->der.len);
     assert(writer.left == 0);
-    store_record_seal(STORE_TABLE_CERTIFICATES, ca_serial_bytes(&certificate->serial), value, len);
+}
+
+void store_record_encode_certificate(const struct store_certificate *certificate, uint8_t *value)
+{
+    store_record_fill_certificate(certificate, value);
+    store_record_seal(STORE_TABLE_CERTIFICATES, ca_serial_bytes(&certificate->serial), value,
+                      store_record_certificate_len(certificate));
 }
 
 enum ca_err store_record_decode_certificate(struct ca_bytes key, struct ca_bytes value,
@@ -165,12 +176,11 @@ size_t store_record_change_len(const struct store_change_record *record)
     }
 }
 
-void store_record_encode_change(const struct store_change_record *record, uint8_t *value)
+void store_record_fill_change(const struct store_change_record *record, uint8_t *value)
 {
     const struct store_change *change = &record->change;
     size_t len = store_record_change_len(record);
     struct octets_writer writer = { value, len - STORE_DIGEST_LEN };
-    uint8_t key[STORE_SEQUENCE_LEN];
 
     octets_put_u8(&writer, STORE_RECORD_VERSION);
     octets_put_u8(&writer, (uint8_t)record->kind);
@@ -189,8 +199,16 @@ void store_record_encode_change(const struct store_change_record *record, uint8_
     if (record->kind == STORE_CHANGE_DELIVERY)
         octets_put_u8(&writer, (uint8_t)record->delivery);
     assert(writer.left == 0);
-    store_record_sequence_key(change->sequence, key);
-    store_record_seal(STORE_TABLE_CHANGES, ca_bytes_of(key, sizeof(key)), value, len);
+}
+
+void store_record_encode_change(const struct store_change_record *record, uint8_t *value)
+{
+    uint8_t key[STORE_SEQUENCE_LEN];
+
+    store_record_fill_change(record, value);
+    store_record_sequence_key(record->change.sequence, key);
+    store_record_seal(STORE_TABLE_CHANGES, ca_bytes_of(key, sizeof(key)), value,
+                      store_record_change_len(record));
 }
 
 /* What the kind of a change has of its own. */

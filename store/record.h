@@ -93,6 +93,11 @@ void store_record_sequence_key(uint64_t sequence, uint8_t key[STORE_SEQUENCE_LEN
 /* Writes the record's digest into the last STORE_DIGEST_LEN octets of value. */
 void store_record_seal(enum store_table table, struct ca_bytes key, uint8_t *value, size_t len);
 
+/* As encode does, but for the seal: its octets are not touched. */
+void store_record_fill_intent(const struct store_intent *intent, uint8_t value[STORE_INTENT_LEN]);
+void store_record_fill_certificate(const struct store_certificate *certificate, uint8_t *value);
+void store_record_fill_change(const struct store_change_record *record, uint8_t *value);
+
 void store_record_encode_intent(const struct store_intent *intent, uint8_t value[STORE_INTENT_LEN]);
 CA_MUST_CHECK enum ca_err store_record_decode_intent(struct ca_bytes key, struct ca_bytes value,
                                                      struct store_intent *intent_out);

@@ -25,7 +25,9 @@ enum {
     ENTRY_LEN = 24,
     LEAF_ENTRIES = 21,
     LEAF_SUM_AT = LEAF_ENTRIES * ENTRY_LEN,
-    BUFFER_LEN = 64 * 1024, /* of the writer, for filter and leaves each */
+    BUFFER_LEN = 64 * 1024,  /* of the writer, for filter and leaves each */
+    AHEAD_LEN = 1024 * 1024, /* of a walk: asked for while as much is gone through */
+    PAGE_LEN = 4096,
     RUN_VERSION = 1,
 };
 _Static_assert(LEAF_SUM_AT + 8 == LEAF_LEN, "a leaf ends with its sum");
@@ -579,6 +581,17 @@ enum ca_err store_run_find(const struct store_run *run, enum store_section secti
     return err;
 }
 
+/* The mapping is for look-ups, which come from anywhere, so a walk asks for what is next itself. */
+static void run_expect(const struct store_run *run, uint64_t at)
+{
+    uint64_t start = at / PAGE_LEN * PAGE_LEN, end = start + 2 * (uint64_t)AHEAD_LEN;
+
+    if (end > run->layout.size)
+        end = run->layout.size;
+    if (run->is_mapped)
+        madvise((void *)(uintptr_t)(run->bytes + start), end - start, MADV_WILLNEED);
+}
+
 enum ca_err store_run_walk_next(struct store_run_walk *walk, struct store_run_entry *entry_out)
 {
     const struct store_run *run = walk->run;
@@ -586,6 +599,8 @@ enum ca_err store_run_walk_next(struct store_run_walk *walk, struct store_run_en
     if (walk->position >= run->layout.entry_count)
         return CA_ERR_NOT_FOUND;
     uint64_t leaf = walk->position / LEAF_ENTRIES;
+    if (walk->position % (LEAF_ENTRIES * (AHEAD_LEN / LEAF_LEN)) == 0)
+        run_expect(run, leaf_at(&run->layout, walk->section, leaf));
     if (walk->position % LEAF_ENTRIES == 0 && run_leaf(run, walk->section, leaf) == NULL)
         return CA_ERR_STORAGE_CORRUPT;
     *entry_out =

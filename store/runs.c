@@ -10,7 +10,10 @@
 #include "store/file.h"
 #include "store/runs_parts.h"
 
-enum { LISTINGS_MAX = 8 };
+enum {
+    LISTINGS_MAX = 8,
+    ROWS_AHEAD = 8, /* of the one that is put: heads are anywhere in memory, and known before */
+};
 
 /* ---- parts and sets */
 
@@ -219,6 +222,8 @@ enum ca_err store_runs_put(struct store_runs *runs, const struct store_recent_ro
             if ((err = runs_rotate(runs, range.to)) != CA_OK)
                 return err;
         }
+        if (i + ROWS_AHEAD < count)
+            store_recent_expect(runs->active->recent, &rows[i + ROWS_AHEAD]);
         store_recent_put(runs->active->recent, &rows[i]);
     }
     return CA_OK;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ca/crypto/digest.h"
 #include "store/file.h"
 #include "store/octets.h"
 #include "store/tables.h"
@@ -393,6 +394,7 @@ enum ca_err store_open(const char *path, const struct store_options *options,
         store->options = *options;
     options_fill(&store->options);
     store->lock_fd = store->ahead_fd = -1;
+    store->has_pair = crypto_sha256_has_pair();
     pthread_mutex_init(&store->info_lock, NULL);
     if ((err = open_place(store, path)) != CA_OK)
         goto out;

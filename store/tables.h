@@ -20,6 +20,20 @@ struct store_batch_scope {
     struct store_scope_info info; /* as it will be */
 };
 
+/* A record that waits for its seal: table, length of the key, key, record. */
+struct store_draft {
+    uint8_t *octets;
+    size_t len; /* of the record, with its seal */
+};
+
+/* The batch's new certificates, intents and changes, in the order in which they came. */
+enum { STORE_DRAFTS_MAX = 16 };
+struct store_drafts {
+    struct store_draft drafts[STORE_DRAFTS_MAX];
+    size_t count, used;
+    uint8_t room[32 * 1024];
+};
+
 struct store_batch {
     struct store *store;
     MDB_txn *txn; /* NULL: no batch is open */
@@ -29,6 +43,7 @@ struct store_batch {
     size_t row_count, row_room;
     struct store_batch_scope *scopes;
     size_t scope_count, scope_room;
+    struct store_drafts drafts;
     bool is_changed, is_failed;
 };
 
@@ -40,6 +55,7 @@ struct store {
     MDB_dbi tables[STORE_TABLE_COUNT];
     bool lacks_profiles; /* read only, and made before there was that table: nobody uses it */
     struct store_runs *runs;
+    bool has_pair; /* of hashes side by side: crypto_sha256_has_pair() */
     atomic_bool is_latched, is_full;
 
     /* the writer's */
@@ -108,6 +124,20 @@ CA_MUST_CHECK enum ca_err store_batch_get_locator(struct store_batch *batch, uin
 /* Gives it the next sequence number. */
 CA_MUST_CHECK enum ca_err store_batch_put_change(struct store_batch *batch,
                                                  struct store_change_record *record);
+
+/*
+ * batch_draft.c: two seals that are made side by side take as long as one. So new records of the
+ * tables with many of them are collected, and put when there is no room for more, when somebody
+ * looks into their table, and by the commit. draft gives room for a record, to be filled but for
+ * its seal before anything else is put; that there is none of this key was looked into before.
+ */
+CA_MUST_CHECK enum ca_err store_batch_draft(struct store_batch *batch, enum store_table table,
+                                            struct ca_bytes key, size_t len, uint8_t **record_out);
+CA_MUST_CHECK enum ca_err store_batch_settle(struct store_batch *batch);
+/* If it has drafts. */
+CA_MUST_CHECK enum ca_err store_batch_settle_table(struct store_batch *batch,
+                                                   enum store_table table);
+void store_batch_forget(struct store_batch *batch);
 
 /* profiles.c: the handle of that table, which is made where a store of ours has none. */
 CA_MUST_CHECK enum ca_err store_profiles_open(struct store *store, const char *name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ca/crypto/digest.h"
 
+#include <assert.h>
 #ifdef __x86_64__
 #include <cpuid.h>
 #endif
@@ -65,6 +66,101 @@ void crypto_sha256_two(const struct ca_bytes messages[2], uint8_t (*digests_out)
         SHA256_Update(&states[i], messages[i].data + common, messages[i].len - common);
         SHA256_Final(digests_out[i], &states[i]);
     }
+}
+
+/* ---- messages with their padding */
+
+size_t crypto_sha256_pad(uint8_t *message, size_t len)
+{
+    size_t total = (len + 9 + HASH_BLOCK_LEN - 1) / HASH_BLOCK_LEN * HASH_BLOCK_LEN;
+    uint64_t bits = __builtin_bswap64((uint64_t)len * 8);
+
+    memset(message + len, 0, total - len);
+    message[len] = 0x80;
+    memcpy(message + total - sizeof(bits), &bits, sizeof(bits));
+    return total;
+}
+
+static void store_state(const uint32_t state[HASH_STATE_WORDS], uint8_t digest[CA_DIGEST_LEN])
+{
+    for (size_t i = 0; i < HASH_STATE_WORDS; i++)
+        hash_store_word(state[i], digest + 4 * i);
+}
+
+static void padded_one(struct ca_bytes message, uint8_t digest[CA_DIGEST_LEN])
+{
+    SHA256_CTX state;
+
+    SHA256_Init(&state);
+    SHA256_Update(&state, message.data, message.len);
+    store_state(state.h, digest);
+}
+
+/* Two messages on their way. */
+struct pair {
+    uint32_t states[2][HASH_STATE_WORDS];
+    const uint8_t *next[2];
+    size_t blocks[2]; /* to come */
+    size_t index[2];
+};
+
+static void pair_take(struct pair *pair, int side, struct ca_bytes message, size_t index)
+{
+    memcpy(pair->states[side], crypto_hash_first_state[HASH_SHA256], sizeof(pair->states[side]));
+    pair->next[side] = message.data;
+    pair->blocks[side] = message.len / HASH_BLOCK_LEN;
+    pair->index[side] = index;
+}
+
+/* To the end of the shorter; one that is alone keeps itself company. */
+static void pair_step(struct pair *pair)
+{
+    int idle = pair->blocks[0] == 0 ? 0 : 1;
+
+    if (pair->blocks[idle] == 0) {
+        pair->next[idle] = pair->next[!idle];
+        pair->blocks[idle] = pair->blocks[!idle];
+    }
+    size_t blocks = pair->blocks[0] < pair->blocks[1] ? pair->blocks[0] : pair->blocks[1];
+    crypto_hash_sha256_pair(pair->states, pair->next[0], pair->next[1], blocks);
+    for (int i = 0; i < 2; i++) {
+        pair->next[i] += blocks * HASH_BLOCK_LEN;
+        pair->blocks[i] -= blocks;
+    }
+}
+
+static void padded_pairs(const struct ca_bytes *messages, size_t count,
+                         uint8_t (*digests_out)[CA_DIGEST_LEN])
+{
+    struct pair pair = { .blocks = { 0 } };
+    size_t given = 0, done = 0;
+
+    while (done < count) {
+        for (int i = 0; i < 2; i++)
+            if (pair.blocks[i] == 0 && given < count) {
+                pair_take(&pair, i, messages[given], given);
+                given++;
+            }
+        bool was_open[2] = { pair.blocks[0] > 0, pair.blocks[1] > 0 };
+        pair_step(&pair);
+        for (int i = 0; i < 2; i++)
+            if (was_open[i] && pair.blocks[i] == 0) {
+                store_state(pair.states[i], digests_out[pair.index[i]]);
+                done++;
+            }
+    }
+}
+
+void crypto_sha256_padded(bool has_pair, const struct ca_bytes *messages, size_t count,
+                          uint8_t (*digests_out)[CA_DIGEST_LEN])
+{
+    for (size_t i = 0; i < count; i++)
+        assert(messages[i].len > 0 && messages[i].len % HASH_BLOCK_LEN == 0);
+    if (has_pair)
+        padded_pairs(messages, count, digests_out);
+    else
+        for (size_t i = 0; i < count; i++)
+            padded_one(messages[i], digests_out[i]);
 }
 
 void crypto_sm3(const struct ca_bytes *parts, size_t count, uint8_t digest[CA_DIGEST_LEN])

@@ -2,6 +2,7 @@
 #include "ca/crypto/digest.h"
 
 #include <openssl/evp.h>
+#include <stdlib.h>
 
 #include "ca/base/text.h"
 #include "tests/support/check.h"
@@ -67,6 +68,42 @@ Test(digest, two_at_once_are_as_one_after_the_other)
                                          ca_bytes_of(want, sizeof(want))),
                           "message %zu, %zu and %zu octets", j, i, len);
             }
+        }
+    }
+}
+
+/* A lot of any size and lengths, and the messages are followed by room for the padding only. */
+static void check_padded(bool has_pair, size_t count, uint64_t step)
+{
+    struct ca_bytes messages[9] = { { NULL, 0 } }, texts[9];
+    uint8_t got[9][CA_DIGEST_LEN], want[CA_DIGEST_LEN];
+
+    for (size_t i = 0; i < count; i++) {
+        size_t len = (size_t)(step * (i + 1) * 37 % 400);
+        uint8_t *text = malloc(len + CRYPTO_SHA256_PADDING_MAX);
+        for (size_t j = 0; j < len; j++)
+            text[j] = (uint8_t)(step + i + j * 5);
+        texts[i] = ca_bytes_of(text, len);
+        messages[i] = ca_bytes_of(text, crypto_sha256_pad(text, len));
+        cr_assert_leq(messages[i].len, len + CRYPTO_SHA256_PADDING_MAX);
+    }
+    crypto_sha256_padded(has_pair, messages, count, got);
+    for (size_t i = 0; i < count; i++) {
+        crypto_sha256(&texts[i], 1, want);
+        cr_assert(
+            ca_bytes_equal(ca_bytes_of(got[i], sizeof(want)), ca_bytes_of(want, sizeof(want))),
+            "message %zu of %zu, %zu octets", i, count, texts[i].len);
+        free((void *)(uintptr_t)texts[i].data);
+    }
+}
+
+Test(digest, messages_with_their_padding_are_as_without)
+{
+    for (size_t count = 0; count <= 9; count++) {
+        for (uint64_t step = 0; step < 400; step++) {
+            check_padded(false, count, step);
+            if (crypto_sha256_has_pair())
+                check_padded(true, count, step);
         }
     }
 }

@@ -326,6 +326,52 @@ Test(store, records_may_come_slightly_out_of_order)
     test_check_whole(store);
 }
 
+/* Small ones and the longest there may be, more than wait for their seals at a time. */
+Test(store, a_batch_takes_certificates_of_any_length_in_a_row)
+{
+    static uint8_t der[CA_CERTIFICATE_LEN_MAX];
+    enum { COUNT = 100 };
+    struct store_batch *batch = begin();
+
+    for (uint64_t n = 1; n <= COUNT; n++)
+        check_ok(test_put_intent(batch, n));
+    for (uint64_t n = 1; n <= COUNT; n++) {
+        struct store_certificate certificate = test_certificate(n, der);
+        struct store_audit audit = test_audit(&certificate.serial, n);
+        memset(der, (int)n, sizeof(der));
+        certificate.der = ca_bytes_of(der, n % 3 == 0 ? sizeof(der) : n);
+        check_ok(store_put_certificate(batch, &certificate, &audit));
+    }
+    check_ok(store_commit(batch));
+
+    struct store_view *view = view_open();
+    for (uint64_t n = 1; n <= COUNT; n++) {
+        struct ca_serial serial = test_serial(n);
+        struct store_certificate found;
+        check_ok(store_find_serial(view, &serial, &found));
+        cr_assert_eq(found.der.len, n % 3 == 0 ? sizeof(der) : n);
+        for (size_t i = 0; i < found.der.len; i++)
+            cr_assert_eq(found.der.data[i], n);
+    }
+    store_view_close(view);
+    cr_assert_eq(info().intent_count, 0);
+    test_check_whole(store);
+}
+
+Test(store, what_waits_for_its_seal_goes_with_an_aborted_batch)
+{
+    struct store_batch *batch = begin();
+
+    check_ok(test_put_intent(batch, 1));
+    store_abort(batch);
+    batch = begin();
+    check_err(test_put_certificate(batch, 1), CA_ERR_NOT_FOUND);
+    check_ok(test_put_intent(batch, 2));
+    check_ok(store_commit(batch));
+    cr_assert_eq(info().intent_count, 1);
+    test_check_whole(store);
+}
+
 Test(store, a_view_is_the_last_commit_frozen)
 {
     test_issue(store, 1, 11, 10);
