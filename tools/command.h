@@ -152,6 +152,8 @@ int cmd_release(int argc, char **argv);
 int cmd_ack(int argc, char **argv);
 int cmd_abandon(int argc, char **argv);
 int cmd_changes(int argc, char **argv);
+int cmd_audit(int argc, char **argv);
+int cmd_audit_verify(int argc, char **argv);
 int cmd_profiles(int argc, char **argv);
 int cmd_get(int argc, char **argv);
 int cmd_find(int argc, char **argv);
