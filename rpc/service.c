@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "ca/crypto/digest.h"
+#include "rpc/audit_service.h"
 #include "rpc/crl_keeper.h"
 #include "rpc/crl_service.h"
 #include "rpc/profiles_service.h"
@@ -738,6 +739,7 @@ static bool read_method(struct rpc_worker *worker, struct rpc_call *call)
     case CERTMILL__REQUEST__METHOD_CRL_LIST: return rpc_crl_list(worker, call);
     case CERTMILL__REQUEST__METHOD_CRL_GET: return rpc_crl_get(worker, call);
     case CERTMILL__REQUEST__METHOD_PROFILES: return rpc_profiles_list(worker, call);
+    case CERTMILL__REQUEST__METHOD_AUDIT: return rpc_audit_list(worker, call);
     default: return read_nothing(call); /* issue, of no items */
     }
 }

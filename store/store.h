@@ -397,9 +397,22 @@ struct store_audit_entry {
     struct store_audit audit;
     uint8_t chain[32]; /* SHA-256 over the chain digest before, the sequence number, the record */
 };
+/* Those before a damaged one are listed; STORAGE_CORRUPT when the first is damaged. */
 CA_MUST_CHECK enum ca_err store_find_audit(struct store_view *view, uint64_t after,
                                            struct store_audit_entry *entries_out, size_t count_max,
                                            size_t *count_out);
+/* A place in the chain. */
+struct store_audit_head {
+    uint64_t sequence;
+    uint8_t chain[32];
+};
+/* Of the last record. */
+CA_MUST_CHECK enum ca_err store_view_audit_head(struct store_view *view,
+                                                struct store_audit_head *head_out);
+/* What the record behind `sequence` continues; of 0: what the first one does. NOT_FOUND: the log
+ * ends before that; STORAGE_CORRUPT: it does not, but has no such record. */
+CA_MUST_CHECK enum ca_err store_find_audit_head(struct store_view *view, uint64_t sequence,
+                                                struct store_audit_head *head_out);
 
 /*
  * Reads everything there is: digests of all records, the audit chain from its beginning to its

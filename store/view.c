@@ -397,25 +397,47 @@ enum ca_err store_find_changes(struct store_view *view, uint64_t after,
     return store_scan_end(&scan, err, count, count_out);
 }
 
-/* The chain digest that the record after `sequence` continues. */
-static enum ca_err view_chain_before(struct store_view *view, uint64_t sequence,
-                                     uint8_t chain[STORE_CHAIN_LEN])
+enum ca_err store_view_audit_head(struct store_view *view, struct store_audit_head *head_out)
+{
+    struct store_head head;
+    enum ca_err err = store_view_head(view, &head);
+
+    *head_out = (struct store_audit_head){ .sequence = head.audit_sequence };
+    memcpy(head_out->chain, head.audit_head, STORE_CHAIN_LEN);
+    return err;
+}
+
+/* Why a record is not there: there are none behind the head, and no holes before. */
+static enum ca_err audit_absent(struct store_view *view, uint64_t sequence)
+{
+    struct store_audit_head head;
+    enum ca_err err = store_view_audit_head(view, &head);
+
+    if (err != CA_OK)
+        return err;
+    return sequence > head.sequence ? CA_ERR_NOT_FOUND : CA_ERR_STORAGE_CORRUPT;
+}
+
+enum ca_err store_find_audit_head(struct store_view *view, uint64_t sequence,
+                                  struct store_audit_head *head_out)
 {
     uint8_t key[STORE_SEQUENCE_LEN];
     struct ca_bytes value;
 
+    *head_out = (struct store_audit_head){ 0 };
     if (sequence == 0) {
-        store_record_genesis(&view->store->identity, chain);
+        store_record_genesis(&view->store->identity, head_out->chain);
         return CA_OK;
     }
     store_record_sequence_key(sequence, key);
     enum ca_err err =
         store_view_get(view, STORE_TABLE_AUDIT, ca_bytes_of(key, sizeof(key)), &value);
     if (err != CA_OK)
-        return err;
+        return err == CA_ERR_NOT_FOUND ? audit_absent(view, sequence) : err;
     if (value.len < STORE_AUDIT_LEN_MIN || value.len > STORE_AUDIT_LEN_MAX)
         return CA_ERR_STORAGE_CORRUPT;
-    memcpy(chain, value.data + value.len - STORE_CHAIN_LEN, STORE_CHAIN_LEN);
+    head_out->sequence = sequence;
+    memcpy(head_out->chain, value.data + value.len - STORE_CHAIN_LEN, STORE_CHAIN_LEN);
     return CA_OK;
 }
 
@@ -423,7 +445,7 @@ enum ca_err store_find_audit(struct store_view *view, uint64_t after,
                              struct store_audit_entry *entries_out, size_t count_max,
                              size_t *count_out)
 {
-    uint8_t chain[STORE_CHAIN_LEN];
+    struct store_audit_head before;
     struct store_scan scan;
     size_t count = 0;
     enum ca_err err;
@@ -431,16 +453,18 @@ enum ca_err store_find_audit(struct store_view *view, uint64_t after,
     *count_out = 0;
     if (after == UINT64_MAX)
         return CA_OK;
-    if ((err = view_chain_before(view, after, chain)) != CA_OK)
+    if ((err = store_find_audit_head(view, after, &before)) != CA_OK)
         return err == CA_ERR_NOT_FOUND ? CA_OK : err; /* nothing there, so nothing after */
     err = scan_open_locator(view, STORE_TABLE_AUDIT, after + 1, &scan);
     while (err == CA_OK && count < count_max && (err = store_scan_next(&scan)) == CA_OK) {
         struct store_audit_entry *entry = &entries_out[count];
-        err = store_record_decode_audit(scan.key, scan.value, chain, entry);
+        err = store_record_decode_audit(scan.key, scan.value, before.chain, entry);
         if (err == CA_OK) {
-            memcpy(chain, entry->chain, STORE_CHAIN_LEN);
+            memcpy(before.chain, entry->chain, STORE_CHAIN_LEN);
             count++;
         }
     }
+    if (err == CA_ERR_STORAGE_CORRUPT && count > 0)
+        err = CA_OK; /* told to who begins there */
     return store_scan_end(&scan, err, count, count_out);
 }

@@ -237,6 +237,11 @@ static enum ca_err start(struct daemon *daemon, const struct arguments *argument
 
 /* ---- run and stop */
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static void say_ready(const struct daemon *daemon, int ready_fd)
 {
     const struct rpc_config *rpc = &daemon->config->rpc;
@@ -246,8 +251,9 @@ static void say_ready(const struct daemon *daemon, int ready_fd)
     fprintf(stderr, "certmilld ready: %s", rpc->listens[0].url);
     for (size_t i = 1; i < rpc->listen_count; i++)
         fprintf(stderr, " %s", rpc->listens[i].url);
-    fprintf(stderr, ", %zu CAs, %zu profiles, %" PRIu64 " certificates\n", rpc->ca_count,
-            rpc->profile_count, info.certificate_count);
+    fprintf(stderr, ", %zu CA%s, %zu profile%s, %" PRIu64 " certificate%s\n", rpc->ca_count,
+            plural(rpc->ca_count), rpc->profile_count, plural(rpc->profile_count),
+            info.certificate_count, plural(info.certificate_count));
     if (ready_fd < 0)
         return;
     if (write(ready_fd, "\n", 1) != 1)

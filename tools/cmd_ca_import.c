@@ -81,7 +81,8 @@ static int install(const struct import *import)
     free(text);
     if (err != CA_OK)
         return command_failed("%s: %s", import->pem_path, strerror(errno));
-    printf("installed %s: %zu certificates\n", import->pem_path, import->chain.count);
+    printf("installed %s: %zu certificate%s\n", import->pem_path, import->chain.count,
+           command_plural(import->chain.count));
     return EXIT_SUCCESS;
 }
 

@@ -2,6 +2,7 @@
 /* crl export: published lists, from a running daemon or from what a stopped one left behind. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -47,6 +48,9 @@ struct export
     struct crl_targets targets;
     struct crl_output output;
     struct progress progress;
+    struct store_crl written; /* number, entries and digest of the list that is done */
+    bool is_json;
+    struct json json;
 };
 
 static bool take(void *arg, size_t option, const char *value)
@@ -97,7 +101,7 @@ static enum ca_err place(const struct export *export, const struct crl_target *t
 
 struct fetching {
     uint64_t number; /* 0: not begun */
-    uint64_t offset, size;
+    uint64_t offset, size, entries;
     uint8_t sha256[CA_DIGEST_LEN];
     unsigned tries;
 };
@@ -125,6 +129,7 @@ static enum ca_err take_part(struct export *export, struct fetching *fetching,
     }
     fetching->number = info->number;
     fetching->size = info->size;
+    fetching->entries = info->entries;
     fetching->offset += part->data.len;
     memcpy(fetching->sha256, info->sha256.data, CA_DIGEST_LEN);
     export->progress.total = info->size;
@@ -188,6 +193,10 @@ static enum ca_err from_daemon(struct export *export, const struct crl_target *t
 
     if (err != CA_OK)
         return err;
+    export->written = (struct store_crl){ .number = fetching.number,
+                                          .entry_count = fetching.entries,
+                                          .len = fetching.size };
+    memcpy(export->written.sha256, fetching.sha256, CA_DIGEST_LEN);
     return crl_output_commit(&export->output, ca_bytes_of(fetching.sha256, CA_DIGEST_LEN));
 }
 
@@ -258,10 +267,41 @@ static enum ca_err from_files(struct export *export, const struct crl_target *ta
     }
     if ((err = copy_file(export, path, record->len)) != CA_OK)
         return err;
+    export->written = *record;
     return crl_output_commit(&export->output, ca_bytes_of(record->sha256, sizeof(record->sha256)));
 }
 
 /* ---- all chosen */
+
+static bool is_to_stdout(const struct export *export)
+{
+    return export->out != NULL && strcmp(export->out, "-") == 0;
+}
+
+/* Nothing beside a list that goes to standard output itself. */
+static void tell(struct export *export, const struct crl_target *target, const char *path)
+{
+    const struct store_crl *written = &export->written;
+    struct json *json = &export->json;
+
+    if (is_to_stdout(export))
+        return;
+    if (!export->is_json) {
+        printf("exported %s: number %" PRIu64 ", %" PRIu64 " %s\n", path, written->number,
+               written->entry_count, written->entry_count == 1 ? "entry" : "entries");
+        return;
+    }
+    json_object(json, NULL);
+    json_text(json, "path", path);
+    json_text(json, "ca", target->ca);
+    json_number(json, "shard", target->shard);
+    json_text(json, "kind", export->choice.kind == RPC_CRL_DELTA ? "delta" : "full");
+    json_number(json, "number", written->number);
+    json_number(json, "entries", written->entry_count);
+    json_number(json, "size", written->len);
+    json_hex(json, "sha256", ca_bytes_of(written->sha256, CA_DIGEST_LEN));
+    json_end(json);
+}
 
 static enum ca_err export_one(struct export *export, const struct crl_target *target)
 {
@@ -277,6 +317,8 @@ static enum ca_err export_one(struct export *export, const struct crl_target *ta
         err = export->config == NULL ? from_daemon(export, target) : from_files(export, target);
     progress_end(&export->progress);
     crl_output_abort(&export->output);
+    if (err == CA_OK)
+        tell(export, target, path);
     return err;
 }
 
@@ -286,8 +328,13 @@ static int export_all(struct export *export)
 
     if (export->targets.count > 1 && export->out != NULL && !is_folder(export->out))
         return command_wrong("several lists go to a folder: --out");
+    json_init(&export->json, stdout);
+    if (export->is_json)
+        json_array(&export->json, NULL);
     for (size_t i = 0; i < export->targets.count; i++)
         failures += export_one(export, &export->targets.items[i]) != CA_OK;
+    if (export->is_json)
+        json_end(&export->json);
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -329,8 +376,8 @@ static int run_alone(struct export *export)
 int cmd_crl_export(int argc, char **argv)
 {
     static const char about[] =
-        "\nWrites published CRLs, under the names they are published by unless PATH is a file's.\n"
-        "Each is compared with what was recorded when it was made.\n";
+        "\nWrites published CRLs, under the names they are published by unless PATH is a file's,\n"
+        "and tells of each. Each is compared with what was recorded when it was made.\n";
     struct command_line line = { .usage = "crl export [OPTION...]",
                                  .about = about,
                                  .options = OPTIONS,
@@ -344,10 +391,13 @@ int cmd_crl_export(int argc, char **argv)
         return command_failed("out of memory");
     }
     if (command_line_parse(&line, argc, argv, take, export, &exit_code)) {
+        export->is_json = line.is_json;
         if (line.argc > 0)
             exit_code = command_wrong("crl export takes options only");
         else if (export->config_path != NULL && (line.url != NULL || line.dir != NULL))
             exit_code = command_wrong("--config asks no daemon: no --url, no --dir");
+        else if (export->is_json && is_to_stdout(export))
+            exit_code = command_wrong("--json tells of files: not with --out -");
         else
             exit_code =
                 export->config_path == NULL ? run_connected(export, &line) : run_alone(export);

@@ -283,9 +283,10 @@ static int verify(struct verification *v)
     if (err != CA_OK)
         return command_failed("%s: %s", v->list.path, ca_err_text(err));
     if (!v->is_json)
-        printf("%s: %s, %llu errors, %llu warnings\n", v->list.path,
+        printf("%s: %s, %llu error%s, %llu warning%s\n", v->list.path,
                v->errors == 0 ? "good" : "not to be relied on", (unsigned long long)v->errors,
-               (unsigned long long)v->warnings);
+               command_plural(v->errors), (unsigned long long)v->warnings,
+               command_plural(v->warnings));
     return v->errors == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -11,12 +11,13 @@
 #include "tools/key_tool.h"
 
 enum { COUNT_DEFAULT = 10, COUNT_MAX = 1000000 };
-enum test_option { TEST_CERTIFICATE = KEY_OPTION_COUNT, TEST_COUNT };
+enum test_option { TEST_CERTIFICATE = KEY_OPTION_COUNT, TEST_COUNT, TEST_JSON };
 
 static const struct command_option OPTIONS[] = {
     KEY_OPTIONS,
     [TEST_CERTIFICATE] = { "certificate", "FILE", "whose key it must be (PEM); not for DIR" },
     [TEST_COUNT] = { "count", "N", "so many signatures (10)" },
+    [TEST_JSON] = { "json", NULL, "as JSON" },
 };
 
 struct trial {
@@ -25,6 +26,8 @@ struct trial {
     uint64_t count;
     double *taken_us;
     struct keys_secret passphrase;
+    bool is_json;
+    struct json json;
 };
 
 static bool take(void *arg, size_t option, const char *value)
@@ -33,9 +36,11 @@ static bool take(void *arg, size_t option, const char *value)
 
     if (option < KEY_OPTION_COUNT)
         return key_access_take(&trial->access, option, value);
-    if (option == TEST_COUNT)
-        return command_number("count", value, 1, COUNT_MAX, &trial->count);
-    trial->certificate = value;
+    switch ((enum test_option)option) {
+    case TEST_COUNT: return command_number("count", value, 1, COUNT_MAX, &trial->count);
+    case TEST_CERTIFICATE: trial->certificate = value; break;
+    case TEST_JSON: trial->is_json = true; break;
+    }
     return true;
 }
 
@@ -53,27 +58,75 @@ static bool has_passphrase(struct trial *trial, const char *place)
            passphrase_read_for(&trial->access.source, place, &trial->passphrase) == CA_OK;
 }
 
-/* expected NULL: what the key itself says it is. */
-static int try_key(struct trial *trial, const struct key_access *access, const char *name,
-                   const char *place, const struct crypto_public_key *expected)
+/* ---- what is told of a key: which one, and what came of it */
+
+struct tried {
+    const char *ca, *place;                   /* ca NULL: of no instance */
+    const struct crypto_public_key *expected; /* NULL: what the key itself says it is */
+};
+
+/* taken_us is sorted. */
+static void print_line(const struct trial *trial, const struct tried *tried,
+                       const struct crypto_public_key *key)
 {
     char type[KEY_TYPE_TEXT_LEN];
+
+    key_type_text(key, type);
+    printf("%s\t%s\t%s\t%zu signature%s verified\tus each: min %.0f, median %.0f, max %.0f\n",
+           tried->ca != NULL ? tried->ca : tried->place, type,
+           tried->expected != NULL ? "fits its certificate" : "no certificate",
+           (size_t)trial->count, command_plural(trial->count), trial->taken_us[0],
+           trial->taken_us[trial->count / 2], trial->taken_us[trial->count - 1]);
+}
+
+/* key NULL: it could not be opened. */
+static void print_json(struct trial *trial, const struct tried *tried,
+                       const struct crypto_public_key *key, bool has_signed)
+{
+    struct json *json = &trial->json;
+
+    json_object(json, NULL);
+    if (tried->ca != NULL)
+        json_text(json, "ca", tried->ca);
+    json_text(json, "place", tried->place);
+    json_flag(json, "opened", key != NULL);
+    if (key != NULL) {
+        key_json(json, key);
+        if (tried->expected != NULL)
+            json_flag(json, "fits", true);
+        json_flag(json, "signs", has_signed);
+    }
+    if (has_signed) {
+        json_number(json, "signatures", trial->count);
+        json_number(json, "min_us", (uint64_t)trial->taken_us[0]);
+        json_number(json, "median_us", (uint64_t)trial->taken_us[trial->count / 2]);
+        json_number(json, "max_us", (uint64_t)trial->taken_us[trial->count - 1]);
+    }
+    json_end(json);
+}
+
+static int try_key(struct trial *trial, const struct key_access *access, const struct tried *tried)
+{
     struct keys_signer *signer;
 
-    if (key_open(access, place, &trial->passphrase, expected, &signer) != CA_OK)
+    if (key_open(access, tried->place, &trial->passphrase, tried->expected, &signer) != CA_OK) {
+        if (trial->is_json)
+            print_json(trial, tried, NULL, false);
         return EXIT_FAILURE;
-    const struct crypto_public_key *key = expected != NULL ? expected : keys_signer_public(signer);
+    }
+    const struct crypto_public_key *key =
+        tried->expected != NULL ? tried->expected : keys_signer_public(signer);
     enum ca_err err = key_try(signer, key, trial->count, trial->taken_us);
-    key_type_text(key, type);
+    if (err == CA_OK)
+        qsort(trial->taken_us, trial->count, sizeof(*trial->taken_us), compare_times);
+    else
+        command_failed("%s: %s", tried->ca != NULL ? tried->ca : tried->place, ca_err_text(err));
+    if (trial->is_json)
+        print_json(trial, tried, key, err == CA_OK);
+    else if (err == CA_OK)
+        print_line(trial, tried, key);
     keys_signer_close(signer);
-    if (err != CA_OK)
-        return command_failed("%s: %s", name, ca_err_text(err));
-    qsort(trial->taken_us, trial->count, sizeof(*trial->taken_us), compare_times);
-    printf("%s\t%s\t%s\t%zu signatures verified\tus each: min %.0f, median %.0f, max %.0f\n", name,
-           type, expected != NULL ? "fits its certificate" : "no certificate", (size_t)trial->count,
-           trial->taken_us[0], trial->taken_us[trial->count / 2],
-           trial->taken_us[trial->count - 1]);
-    return EXIT_SUCCESS;
+    return err == CA_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- an instance */
@@ -99,11 +152,12 @@ static int try_cas(struct trial *trial, const struct config *config, int argc, c
                                            .pin_file = key->token.pin_file };
         if (!is_wanted(issuer->name, argc, argv))
             continue;
-        const char *place = key->path == NULL ? key->token.uri : key->path;
+        const struct tried tried = { issuer->name, key->path == NULL ? key->token.uri : key->path,
+                                     issuer->key };
         found++;
-        if (!has_passphrase(trial, place))
+        if (!has_passphrase(trial, tried.place))
             return EXIT_FAILURE;
-        if (try_key(trial, &access, issuer->name, place, issuer->key) != EXIT_SUCCESS)
+        if (try_key(trial, &access, &tried) != EXIT_SUCCESS)
             exit_code = EXIT_FAILURE;
     }
     return found < argc ? command_failed("there is no such CA") : exit_code;
@@ -138,17 +192,19 @@ static int try_with_certificate(struct trial *trial, const char *place, struct c
     free(data);
     if (err != CA_OK)
         return command_failed("%s: %s: %s", trial->certificate, refusal.field, refusal.rule);
-    return try_key(trial, &trial->access, place, place, &chain.certs[0].key);
+    const struct tried tried = { NULL, place, &chain.certs[0].key };
+    return try_key(trial, &trial->access, &tried);
 }
 
 static int try_place(struct trial *trial, const char *place)
 {
+    const struct tried itself = { NULL, place, NULL };
     struct ca_arena *arena;
 
     if (!has_passphrase(trial, place))
         return EXIT_FAILURE;
     if (trial->certificate == NULL)
-        return try_key(trial, &trial->access, place, place, NULL);
+        return try_key(trial, &trial->access, &itself);
     if (ca_arena_new(1 << 16, 16 << 20, &arena) != CA_OK)
         return command_failed("out of memory");
     int exit_code = try_with_certificate(trial, place, arena);
@@ -159,18 +215,20 @@ static int try_place(struct trial *trial, const char *place)
 static int run(struct trial *trial, int argc, char **argv)
 {
     struct stat status;
-    int exit_code;
 
     if (keys_harden_process() != CA_OK)
         return command_failed("memory for keys cannot be protected");
+    bool is_instance = stat(argv[0], &status) == 0 && S_ISDIR(status.st_mode);
+    if (!is_instance && argc > 1)
+        return command_wrong("names of CAs are for an instance");
     if ((trial->taken_us = calloc(trial->count, sizeof(*trial->taken_us))) == NULL)
         return command_failed("out of memory");
-    if (stat(argv[0], &status) == 0 && S_ISDIR(status.st_mode))
-        exit_code = try_instance(trial, argc, argv);
-    else if (argc > 1)
-        exit_code = command_wrong("names of CAs are for an instance");
-    else
-        exit_code = try_place(trial, argv[0]);
+    json_init(&trial->json, stdout);
+    if (trial->is_json)
+        json_array(&trial->json, NULL);
+    int exit_code = is_instance ? try_instance(trial, argc, argv) : try_place(trial, argv[0]);
+    if (trial->is_json)
+        json_end(&trial->json);
     keys_secret_wipe(&trial->passphrase);
     free(trial->taken_us);
     return exit_code;

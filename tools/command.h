@@ -103,6 +103,8 @@ CA_MUST_CHECK enum ca_err command_make_id(const char *given, char id[CA_REQUEST_
 CA_MUST_CHECK enum ca_err command_number_id(const char *base, size_t index, size_t count,
                                             char id[CA_REQUEST_ID_LEN_MAX + 1]);
 
+/* What an English noun gets behind this number: "s", or nothing for 1. */
+const char *command_plural(uint64_t count);
 /* "revoked"; "keyCompromise", "unspecified" for 0. */
 const char *command_state_name(Certmill__State state);
 const char *command_reason_name(uint32_t reason);
@@ -152,6 +154,8 @@ int cmd_release(int argc, char **argv);
 int cmd_ack(int argc, char **argv);
 int cmd_abandon(int argc, char **argv);
 int cmd_changes(int argc, char **argv);
+int cmd_audit(int argc, char **argv);
+int cmd_audit_verify(int argc, char **argv);
 int cmd_profiles(int argc, char **argv);
 int cmd_get(int argc, char **argv);
 int cmd_find(int argc, char **argv);

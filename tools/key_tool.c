@@ -153,6 +153,18 @@ void key_digest_text(const struct crypto_public_key *key, char text[2 * CA_DIGES
         snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 
+void key_json(struct json *json, const struct crypto_public_key *key)
+{
+    char type[KEY_TYPE_TEXT_LEN], digest[2 * CA_DIGEST_LEN + 1];
+
+    if (key->type == CRYPTO_KEY_NONE)
+        return;
+    key_type_text(key, type);
+    key_digest_text(key, digest);
+    json_text(json, "type", type);
+    json_text(json, "sha256", digest);
+}
+
 /* ---- trial */
 
 /*

@@ -64,6 +64,8 @@ enum { KEY_TYPE_TEXT_LEN = 32 };
 void key_type_text(const struct crypto_public_key *key, char text[KEY_TYPE_TEXT_LEN]);
 /* SHA-256 of the SubjectPublicKeyInfo, in hexadecimal. */
 void key_digest_text(const struct crypto_public_key *key, char text[2 * CA_DIGEST_LEN + 1]);
+/* Both, as members of the current object; nothing for a token's key that is not known. */
+void key_json(struct json *json, const struct crypto_public_key *key);
 
 /* ---- parameters of a sealed file */
 

@@ -92,12 +92,25 @@ check "which openssl sees as delta lists" test "$(grep -c 'Delta CRL Indicator: 
 
 check "a list as PEM, to standard output" certmill crl export --ca rsa --pem --out -
 check "openssl reads it" openssl crl -in out -noout
+check "there is nothing else" test "$(sed -n '1p;$p' out | tr '\n' ' ')" = \
+    '-----BEGIN X509 CRL----- -----END X509 CRL----- '
 mkdir beside
 cp i/ca/rsa.pem beside
 check "as PEM, beside certificates" certmill crl export --ca rsa --pem --out beside
 check "a list" openssl crl -in beside/rsa.crl.pem -noout
 check "which took the place of none" cmp beside/rsa.pem i/ca/rsa.pem
 check "a list to a file" certmill crl export --ca rsa --out here.crl
+check "is told" grep -qx 'exported here.crl: number [0-9]*, 1 entry' out
+check "in JSON" certmill crl export --ca p256 --all --delta --out fetched --json
+check "each of them, as it is listed" python3 - <<'PYTHON'
+import hashlib, json
+told = json.load(open("out"))
+assert [(t["ca"], t["shard"], t["kind"]) for t in told] == [("p256", n, "delta") for n in range(3)], told
+for t in told:
+    file = open(t["path"], "rb").read()
+    assert (len(file), hashlib.sha256(file).hexdigest()) == (t["size"], t["sha256"]), t
+    assert t["number"] > 1 and t["entries"] >= 0, t
+PYTHON
 check "whole" cmp here.crl i/crl/rsa.crl
 check "lists there were" certmill crl list --ca rsa --json
 check "as JSON" /usr/bin/python3 -c \
@@ -118,7 +131,7 @@ check "files that are there stay" cmp here.crl i/crl/rsa.crl
 makes() { for _ in 1 2 3 4 5 6 7 8; do certmill crl make --ca ed25519 --json || return 1; done; }
 exports() {
     for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
-        certmill crl export --ca ed25519 --out "$1-$n.crl" || return 1
+        certmill crl export --ca ed25519 --out "$1-$n.crl" >/dev/null || return 1
     done
 }
 makes >made1 & makes=$!
@@ -141,6 +154,8 @@ check "the daemon is well" certmill health
 check "and stops" stop
 mkdir alone
 check "lists of a stopped daemon" certmill crl export --config i/certmill.conf --all --out alone
+check "are told" test "$(grep -c '^exported alone/.*: number [0-9]*, [0-9]* entr' out)" = 8
+check "with their entries" grep -q '^exported alone/rsa.crl: number [0-9]*, 1 entry$' out
 check "as published" cmp alone/rsa.crl i/crl/rsa.crl
 cp i/crl/rsa.crl kept
 printf x | dd of=i/crl/rsa.crl bs=1 seek=100 conv=notrunc status=none

@@ -49,6 +49,7 @@ mv kept.mdb i/data/data.mdb
 
 start i
 check "ready, in one line" test "$(grep -c '^certmilld ready: ' daemon.log)" -eq 1
+check "with what it has" grep -q '^certmilld ready: ipc://[^ ]*, 1 CA, 2 profiles, 0 certificates$' daemon.log
 refused "a second daemon" 1 'in use by another' "${run[@]}" --passphrase-file pass
 check "the first one goes on" certmill health --dir i
 check "no core dumps" grep -q '^Max core file size *0 ' "/proc/$daemon/limits"

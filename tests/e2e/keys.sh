@@ -54,7 +54,27 @@ check "says the same digest" grep -q "sha256=$(sha256_of i/ca/main.pem)" out
 check "and that it did not look" grep -q 'not checked' out
 check "list with a look" certmill key list --check --passphrase-file pass i
 check "it fits" grep -q 'fits its certificate' out
+check "in JSON" certmill key list --check --passphrase-file pass --json i p384.key
+check "the same, and how a file is sealed" python3 - "$(sha256_of i/ca/main.pem)" <<'PYTHON'
+import json, sys
+main, file = json.load(open("out"))
+assert (main["ca"], main["type"], main["sha256"], main["fits"]) == ("main", "p256", sys.argv[1], True), main
+assert main["place"].endswith("i/keys/main.key") and main["passes"] == 2 and "opened" not in main, main
+assert file == {"place": "p384.key", "dual_control": False, "passes": 2, "memory_mib": 64}, file
+PYTHON
 check "test of an instance" certmill key test --passphrase-file pass i main
+check "in JSON" certmill key test --passphrase-file pass --count 3 --json i main
+check "with times in order" python3 - "$(sha256_of i/ca/main.pem)" <<'PYTHON'
+import json, sys
+[key] = json.load(open("out"))
+assert (key["ca"], key["sha256"], key["fits"], key["signs"]) == ("main", sys.argv[1], True, True), key
+assert key["signatures"] == 3 and 0 < key["min_us"] <= key["median_us"] <= key["max_us"], key
+PYTHON
+check "of a file" certmill key test --passphrase-file pass --json p384.key
+check "which is no certificate's" python3 -c \
+    'import json; [key] = json.load(open("out")); assert key["type"] == "p384" and "fits" not in key and "ca" not in key'
+check "one that is not opened, too" bash -c '! certmill key test --passphrase-file wrong --json p384.key >out &&
+    python3 -c "import json; assert json.load(open(\"out\")) == [{\"place\": \"p384.key\", \"opened\": False}]"'
 refused "no such CA" 1 'no such CA' certmill key test --passphrase-file pass i other
 refused "the key of another certificate" 1 'not the key of the certificate' certmill key test \
     --passphrase-file pass --certificate i/ca/main.pem p384.key
@@ -64,10 +84,16 @@ cp another.key i/keys/main.key
 refused "list notices another key" 1 'not the key of the certificate' certmill key list --check \
     --passphrase-file pass i
 check "in its line" sh -c 'certmill key list --check --passphrase-file pass i | grep -q "DOES NOT FIT"'
+check "and in JSON" sh -c 'certmill key list --check --passphrase-file pass --json i | grep -q "\"fits\": false"'
 cp kept i/keys/main.key
 (umask 077 && echo "not this one" >other)
 check "list does not blame a key it could not open" sh -c \
     'certmill key list --check --passphrase-file other i | grep -q "not opened"'
+check "nor in JSON" sh -c 'certmill key list --check --passphrase-file other --json i |
+    grep "\"opened\": false" | grep -qv fits'
+check "without a look it says neither" sh -c 'certmill key list --json i | grep "\"ca\": \"main\"" |
+    grep -qv "fits\|opened"'
+check "what is no key is none in JSON" sh -c 'certmill key list --json pass | grep -q "\"readable\": false"'
 refused "a passphrase that is not there is missed once" 1 '^passphrase: nowhere: no such file$' \
     certmill key test --passphrase-file nowhere i
 check "and once only" test "$(wc -l <err)" -eq 1
@@ -158,6 +184,9 @@ refused "a wrong PIN" 1 'refused the login' certmill key list --module "$module"
     'pkcs11:token=hsm'
 check "list of a token" certmill key list "${pkcs11[@]}" 'pkcs11:token=hsm'
 check "five keys, none leaves" test "$(grep -c 'sensitive, never leaves$' out)" = 5
+check "in JSON" certmill key list "${pkcs11[@]}" --json 'pkcs11:token=hsm'
+check "the same" python3 -c 'import json; keys = json.load(open("out")); assert len(keys) == 5 and all(
+    key["sensitive"] and not key["extractable"] and key["place"].startswith("pkcs11:") for key in keys), keys'
 check "pkcs11-tool or not: no PIN in it" sh -c '! grep -q 47110815 out'
 
 check "a root in a token, all by certmill" certmill init --key main='pkcs11:token=hsm;object=ca-p384' \
@@ -166,6 +195,8 @@ check "a root in a token, all by certmill" certmill init --key main='pkcs11:toke
 check "no sealed key" test -z "$(ls -A t/keys)"
 check "list with a look" certmill key list --check t
 check "all fit" test "$(grep -c 'fits its certificate' out)" = 3
+check "in JSON" certmill key list --check --json t
+check "with their module" test "$(grep -c '"module": .*"fits": true' out)" = 3
 check "test" certmill key test --count 3 t
 start t
 request token

@@ -74,6 +74,7 @@ seeds = {
     "act_negative": request(16, field(1, act + number(2, (1 << 64) - 1))),
     "act_1025": request(16, field(1, b"") * 1025),
     "changes": request(17, number(1, 5) + number(2, 1001)),
+    "audit": request(22, number(1, 5) + number(2, 1001)),
     "profiles": request(21, field(1, b"\x05" * 16) + number(2, 1001)),
     "crl_make_1025": request(19, field(1, b"") * 1025),
     "get": request(11, serial * 3),

@@ -488,3 +488,80 @@ Test(check, records_that_contradict_each_other_are_told)
         cr_assert_str_eq(damage.table, cases[i].table, "case %zu: %s", i, damage.table);
     }
 }
+
+/* ---- the audit log */
+
+enum { ALTERED = 20, ACTOR_AT = 1 + 1 + 8 + 2 * STORE_DIGEST_LEN + 1, AUDITS_MAX = 64 };
+
+static void alter_audit(size_t at)
+{
+    uint8_t key[STORE_SEQUENCE_LEN], copy[STORE_AUDIT_LEN_MAX];
+
+    store_record_sequence_key(ALTERED, key);
+    struct ca_bytes value = get("audit", key, sizeof(key));
+    memcpy(copy, value.data, value.len);
+    copy[at == SIZE_MAX ? value.len - 1 : at] ^= 1;
+    put("audit", key, sizeof(key), copy, value.len);
+}
+
+static void audit_by_another(void)
+{
+    alter_audit(ACTOR_AT);
+}
+
+static void audit_of_another_chain(void)
+{
+    alter_audit(SIZE_MAX);
+}
+
+static void audit_lost(void)
+{
+    uint8_t key[STORE_SEQUENCE_LEN];
+
+    store_record_sequence_key(ALTERED, key);
+    drop("audit", key, sizeof(key));
+}
+
+/* Records are listed up to number ALTERED; those from `next` on are, by who begins there. */
+static void check_listed(uint64_t next)
+{
+    struct store_audit_entry found[AUDITS_MAX];
+    struct store_view *view;
+    size_t count;
+
+    store = test_open();
+    check_ok(store_view_open(store, &view));
+    check_ok(store_find_audit(view, 0, found, AUDITS_MAX, &count));
+    cr_assert(count == ALTERED - 1 && found[count - 1].sequence == ALTERED - 1);
+    check_err(store_find_audit(view, ALTERED - 1, found, AUDITS_MAX, &count),
+              CA_ERR_STORAGE_CORRUPT);
+    cr_assert_eq(count, 0);
+    if (next > ALTERED + 1)
+        check_err(store_find_audit(view, ALTERED, found, AUDITS_MAX, &count),
+                  CA_ERR_STORAGE_CORRUPT);
+    check_ok(store_find_audit(view, next - 1, found, AUDITS_MAX, &count));
+    cr_assert(count > 20 && found[0].sequence == next);
+    store_view_close(view);
+    store_close(store);
+}
+
+Test(check, audit_records_are_listed_up_to_one_that_is_altered_or_lost)
+{
+    static const struct {
+        void (*damage)(void);
+        uint64_t next; /* the first that continues something again */
+    } cases[] = {
+        { audit_by_another, ALTERED + 1 },
+        { audit_of_another_chain, ALTERED + 2 },
+        { audit_lost, ALTERED + 2 },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (i > 0) {
+            test_dir_remove();
+            make_data();
+        }
+        damage_data(cases[i].damage);
+        check_listed(cases[i].next);
+    }
+}

@@ -537,6 +537,38 @@ Test(store, the_audit_chain_is_listed_and_ends_at_its_head)
     store_view_close(view);
 }
 
+Test(store, each_place_in_the_audit_chain_is_told)
+{
+    struct store_audit_head head, first, place;
+    struct store_audit_entry found[3];
+    struct store_view *view = view_open();
+    size_t count;
+
+    check_ok(store_view_audit_head(view, &head));
+    check_ok(store_find_audit_head(view, 0, &first));
+    cr_assert(head.sequence == 0 && first.sequence == 0);
+    check_bytes(ca_bytes_of(head.chain, 32), ca_bytes_of(first.chain, 32));
+    store_view_close(view);
+
+    test_issue(store, 1, 4, 2);
+    view = view_open();
+    check_ok(store_find_audit(view, 0, found, 3, &count));
+    for (size_t i = 0; i < count; i++) {
+        check_ok(store_find_audit_head(view, i + 1, &place));
+        cr_assert_eq(place.sequence, i + 1);
+        check_bytes(ca_bytes_of(place.chain, 32), ca_bytes_of(found[i].chain, 32));
+    }
+    test_issue(store, 4, 6, 2); /* the view is from before */
+    check_ok(store_view_audit_head(view, &head));
+    cr_assert_eq(head.sequence, 3);
+    check_bytes(ca_bytes_of(head.chain, 32), ca_bytes_of(place.chain, 32));
+    check_err(store_find_audit_head(view, 4, &place), CA_ERR_NOT_FOUND);
+    check_err(store_find_audit_head(view, UINT64_MAX, &place), CA_ERR_NOT_FOUND);
+    check_ok(store_find_audit_head(view, 0, &place));
+    check_bytes(ca_bytes_of(place.chain, 32), ca_bytes_of(first.chain, 32));
+    store_view_close(view);
+}
+
 /* ---- read only */
 
 Test(store, read_only_sees_a_stopped_store_and_writes_nothing)
