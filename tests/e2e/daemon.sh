@@ -47,6 +47,19 @@ mv i/data/data.mdb kept.mdb && : >i/data/data.mdb
 refused "an empty data file" 1 'i/data: ' "${run[@]}" --passphrase-file pass
 mv kept.mdb i/data/data.mdb
 
+if ! ldd "$(command -v certmilld)" | grep -qE 'lib(asan|tsan)'; then # they fake locking
+    locking=()
+    [ "$(id -u)" -ne 0 ] || locking=(setpriv --bounding-set=-ipc_lock)
+    low=("${locking[@]}" prlimit --memlock=65536:65536)
+    need='keys need 2048 KiB of locked memory, and the limit is 64: '
+    refused "too little locked memory" 1 "^certmilld: $need" "${low[@]}" "${run[@]}" --passphrase-file pass
+    check "in one line" test "$(wc -l <err)" -eq 1
+    refused "for a command" 1 "^certmill: $need" "${low[@]}" certmill key list --check \
+        --passphrase-file pass i
+    check "as much as may be had" "${locking[@]}" prlimit --memlock=65536:2097152 \
+        certmill key list --check --passphrase-file pass i
+fi
+
 start i
 check "ready, in one line" test "$(grep -c '^certmilld ready: ' daemon.log)" -eq 1
 refused "a second daemon" 1 'in use by another' "${run[@]}" --passphrase-file pass
