@@ -166,7 +166,15 @@ class Peer:
         kind = socket.AF_UNIX if is_ipc else socket.AF_INET
         self.socket = socket.socket(kind, socket.SOCK_STREAM)
         self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(daemon.path if is_ipc else ("127.0.0.1", daemon.port))
+        address = daemon.path if is_ipc else ("127.0.0.1", daemon.port)
+        daemon.wait_for(lambda: self.is_connected(address), "no room at the door")
+
+    def is_connected(self, address):
+        try:
+            self.socket.connect(address)
+        except BlockingIOError:  # what a local socket says while too many wait to be accepted
+            return False
+        return True
 
     def send(self, octets):
         """False when the other side has gone."""
