@@ -16,6 +16,7 @@
 #include "rpc/log.h"
 #include "rpc/server.h"
 #include "tools/config.h"
+#include "tools/locked_memory.h"
 #include "tools/signers.h"
 
 enum {
@@ -216,7 +217,8 @@ static enum ca_err start(struct daemon *daemon, const struct arguments *argument
     struct keys_user user;
     enum ca_err err;
 
-    if ((err = find_user(daemon->config, &user)) != CA_OK)
+    if ((err = find_user(daemon->config, &user)) != CA_OK ||
+        (err = locked_memory_check("certmilld")) != CA_OK)
         return err;
     /* The other processes are what this one is now: nothing secret, open or shared yet. */
     err = signers_fork(daemon->config, &arguments->passphrase, &user, &daemon->signers);

@@ -6,6 +6,7 @@
 
 #include "tools/command.h"
 #include "tools/instance.h"
+#include "tools/locked_memory.h"
 #include "tools/passphrase.h"
 
 enum { YEARS_DEFAULT = 10, YEARS_MAX = 30 };
@@ -225,8 +226,8 @@ static int create(struct init *init)
         return EXIT_USAGE;
     if (instance_check_absent(plan->path) != CA_OK)
         return EXIT_FAILURE;
-    if (keys_harden_process() != CA_OK)
-        return command_failed("memory for keys cannot be protected");
+    if (locked_memory_harden("certmill") != CA_OK)
+        return EXIT_FAILURE;
     enum ca_err err = complete_plan(plan);
     if (err != CA_OK)
         return command_failed("%s", ca_err_text(err));

@@ -9,6 +9,7 @@
 #include "tools/config.h"
 #include "tools/file.h"
 #include "tools/key_tool.h"
+#include "tools/locked_memory.h"
 
 enum list_option { LIST_CHECK = KEY_OPTION_COUNT, LIST_JSON };
 
@@ -279,8 +280,8 @@ int cmd_key_list(int argc, char **argv)
         if (!key_access_check(&list.access, line.argv[i]))
             return EXIT_USAGE;
     }
-    if (keys_harden_process() != CA_OK)
-        return command_failed("memory for keys cannot be protected");
+    if (locked_memory_harden("certmill") != CA_OK)
+        return EXIT_FAILURE;
     exit_code = EXIT_SUCCESS;
     json_init(&list.json, stdout);
     if (list.is_json)

@@ -7,6 +7,7 @@
 #include "tools/cmd_key.h"
 #include "tools/instance.h"
 #include "tools/key_tool.h"
+#include "tools/locked_memory.h"
 
 enum new_option { NEW_TYPE = KEY_OPTION_COUNT, NEW_PASSES, NEW_MEMORY };
 
@@ -120,8 +121,8 @@ int cmd_key_new(int argc, char **argv)
         return command_wrong("key new needs --type");
     if (!key_access_check(&new_key.access, line.argv[0]))
         return EXIT_USAGE;
-    if (keys_harden_process() != CA_OK)
-        return command_failed("memory for keys cannot be protected");
+    if (locked_memory_harden("certmill") != CA_OK)
+        return EXIT_FAILURE;
     return key_place_is_token(line.argv[0]) ? make_in_token(&new_key, line.argv[0])
                                             : make_file(&new_key, line.argv[0]);
 }

@@ -6,6 +6,7 @@
 #include "tools/cmd_key.h"
 #include "tools/file.h"
 #include "tools/key_tool.h"
+#include "tools/locked_memory.h"
 
 enum rewrap_option {
     REWRAP_NEW_FILE = KEY_OPTION_COUNT,
@@ -74,8 +75,8 @@ static int run(const struct rewrap *rewrap, int count, char **paths)
     int exit_code = EXIT_FAILURE;
 
     signal(SIGXFSZ, SIG_IGN); /* a full file is an error of the write, not the end */
-    if (keys_harden_process() != CA_OK)
-        return command_failed("memory for keys cannot be protected");
+    if (locked_memory_harden("certmill") != CA_OK)
+        return EXIT_FAILURE;
     if (passphrase_read_for(&rewrap->access.source, paths[0], &old) == CA_OK &&
         (rewrap->keeps || passphrase_read(&rewrap->new_source, true, &new) == CA_OK))
         exit_code = rewrap_all(rewrap, &old, rewrap->keeps ? &old : &new, count, paths);

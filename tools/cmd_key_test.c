@@ -9,6 +9,7 @@
 #include "tools/config.h"
 #include "tools/file.h"
 #include "tools/key_tool.h"
+#include "tools/locked_memory.h"
 
 enum { COUNT_DEFAULT = 10, COUNT_MAX = 1000000 };
 enum test_option { TEST_CERTIFICATE = KEY_OPTION_COUNT, TEST_COUNT, TEST_JSON };
@@ -216,8 +217,8 @@ static int run(struct trial *trial, int argc, char **argv)
 {
     struct stat status;
 
-    if (keys_harden_process() != CA_OK)
-        return command_failed("memory for keys cannot be protected");
+    if (locked_memory_harden("certmill") != CA_OK)
+        return EXIT_FAILURE;
     bool is_instance = stat(argv[0], &status) == 0 && S_ISDIR(status.st_mode);
     if (!is_instance && argc > 1)
         return command_wrong("names of CAs are for an instance");

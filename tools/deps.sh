@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# deps: the Debian 12 packages that building and testing need. Says nothing when all are there.
+# deps: the Debian 12 packages that building and testing need. Says nothing when all are there, and
+# then needs no rights. What is missing is installed as root, or with sudo; where that is not to be
+# had: one line that says what to install, and exit 3.
 set -euo pipefail
 
 packages=(
@@ -20,15 +22,18 @@ for package in "${packages[@]}"; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
+ask() {
+    echo "deps: missing; as root, please: apt-get install ${missing[*]}" >&2
+    exit 3
+}
+
+command -v apt-get >/dev/null || ask
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || {
-        echo "deps: as root, please: apt-get install ${missing[*]}" >&2
-        exit 1
-    }
+    command -v sudo >/dev/null || ask
     as_root=(sudo)
 fi
-echo "deps: installing ${missing[*]}" >&2
-"${as_root[@]}" apt-get update -qq
+echo "deps: installing ${as_root:+with sudo }${missing[*]}" >&2
+"${as_root[@]}" apt-get update -qq || ask
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || ask

@@ -9,6 +9,7 @@
 #include "ca/keys/secret.h"
 #include "ca/x509/csr.h"
 #include "tools/command.h"
+#include "tools/locked_memory.h"
 #include "tools/pem.h"
 
 enum { FILE_LEN_MAX = 8192 }; /* RSA-4096 takes 3300 octets */
@@ -94,11 +95,7 @@ bool old_key_sign(const char *path, struct ca_bytes csr, struct ca_arena *arena,
     enum ca_err err;
 
     *signature_out = (struct ca_bytes){ 0 };
-    if ((err = keys_harden_process()) != CA_OK) {
-        command_failed("%s", ca_err_text(err));
-        return false;
-    }
-    if (!load(path, &key))
+    if (locked_memory_harden("certmill") != CA_OK || !load(path, &key))
         return false;
     if ((err = sign(key, csr, arena, signature_out)) != CA_OK)
         command_failed("%s: %s", path, ca_err_text(err));

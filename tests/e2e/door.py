@@ -3,7 +3,9 @@
 """door: callers that want more than their share of a running daemon.
 
 Connections without end, answers that are not read, requests larger than they are worth. Nobody else
-notices, and memory has its bounds. Usage: door.py FOLDER-OF-PROGRAMS
+notices, and memory has its bounds. Usage: door.py FOLDER-OF-PROGRAMS [others]
+
+"others" are users to become, as only root can.
 """
 
 import os
@@ -242,12 +244,17 @@ def open_daemon():
     return daemon, honest
 
 
+def main_others():
+    daemon, honest = open_daemon()
+    check_others(daemon, honest)
+    honest.close()
+    daemon.stop()
+
+
 def main():
     daemon, honest = open_daemon()
     check_own(daemon, honest)
     check_loopback(daemon, honest)
-    if os.geteuid() == 0:
-        check_others(daemon, honest)
     serial = issue_one(honest.peers[0])
     check_patient(daemon, honest, serial)
     check_deaf(daemon, honest, serial)
@@ -268,4 +275,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main_others() if sys.argv[2:] == ["others"] else main()

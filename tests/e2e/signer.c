@@ -39,6 +39,7 @@ enum { IS_SANITIZED = false };
 #endif
 
 TestSuite(signer, .timeout = 3600);
+TestSuite(privileged, .timeout = 3600);
 
 static struct daemon service;
 static atomic_size_t acknowledged, unanswered;
@@ -527,7 +528,7 @@ static uint64_t limb(const uint8_t *at)
     return number;
 }
 
-Test(signer, neither_key_nor_passphrase_is_in_the_daemons_memory)
+Test(privileged, neither_key_nor_passphrase_is_in_the_daemons_memory)
 {
     uint8_t pkcs8[CRYPTO_PKCS8_LEN_MAX];
 

@@ -19,6 +19,7 @@
 #include "tests/support/check.h"
 
 TestSuite(secret, .timeout = 60);
+TestSuite(privileged, .timeout = 60);
 
 /* The sanitizers take the place of mlock() and lock nothing. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -267,13 +268,28 @@ Test(secret, a_passphrase_file_must_be_closed_to_others)
         if (geteuid() == 0 || (open_modes[i] & 0400) != 0)
             check_err(keys_secret_read_file(path, &secret), CA_ERR_DENIED);
     }
-    if (geteuid() == 0) {
-        cr_assert_eq(chmod(path, 0400), 0);
-        cr_assert_eq(chown(path, 65534, 65534), 0);
-        check_err(keys_secret_read_file(path, &secret), CA_ERR_DENIED);
-    }
     unlink(path);
     check_err(keys_secret_read_file(path, &secret), CA_ERR_NOT_FOUND);
+}
+
+Test(privileged, a_passphrase_file_of_another_user_is_not_read)
+{
+    char path[] = "/tmp/certmill-test-XX"
+                  "XX"
+                  "XX";
+    struct keys_secret secret;
+
+    if (geteuid() != 0)
+        cr_skip("only root gives files away");
+    int fd = mkstemp(path);
+    cr_assert_eq(write(fd, "open sesame\n", 12), 12);
+    cr_assert_eq(fchown(fd, 65534, 65534), 0);
+    close(fd);
+    check_err(keys_secret_read_file(path, &secret), CA_ERR_DENIED);
+    cr_assert_eq(chown(path, 0, 0), 0);
+    check_ok(keys_secret_read_file(path, &secret));
+    keys_secret_wipe(&secret);
+    unlink(path);
 }
 
 /* ---- the prompt, on a terminal of its own */

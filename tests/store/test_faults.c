@@ -102,6 +102,7 @@ static void close_store(void)
 }
 
 TestSuite(faults, .init = open_empty, .fini = close_store, .timeout = 300);
+TestSuite(privileged, .init = open_empty, .fini = close_store, .timeout = 300);
 
 static struct store_info info(void)
 {
@@ -356,7 +357,7 @@ static void take_room(const char *path)
     close(fd);
 }
 
-Test(faults, a_full_disk_refuses_intents_and_recovers_when_there_is_room)
+Test(privileged, a_full_disk_refuses_intents_and_recovers_when_there_is_room)
 {
     char ballast[96];
 

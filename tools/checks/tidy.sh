@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # tidy: banned words, long lines, long functions, long files, trailing space, tabs in C.
 set -euo pipefail
+export LC_ALL=C.UTF-8 # columns are characters, whoever runs this
 cd "$(dirname "$0")/../.."
 bad=0
 mapfile -t c_files < <(git ls-files -co --exclude-standard -- '*.c' '*.h')

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plain: runs the tests of a program one after the other, each in a child of its own. */
 #include <criterion/criterion.h>
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,13 +65,24 @@ static void run_child(const struct plain_test *test)
     exit(EXIT_SUCCESS);
 }
 
-int main(void)
+static bool is_wanted(const struct plain_test *test, const char *filter)
 {
+    char name[256];
+
+    if (test->name == NULL)
+        return false;
+    snprintf(name, sizeof(name), "%s/%s", test->suite, test->name);
+    return fnmatch(filter, name, FNM_EXTMATCH) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *filter = argc == 3 && strcmp(argv[1], "--filter") == 0 ? argv[2] : "*";
     int passed = 0, failed = 0, skipped = 0;
 
     for (const struct plain_test *test = first; test != NULL; test = test->next) {
         int status = 0;
-        if (test->name == NULL)
+        if (!is_wanted(test, filter))
             continue;
         fflush(NULL);
         pid_t child = fork();
