@@ -237,6 +237,9 @@ void rpc_pipeline_drain(struct rpc_pipeline *pipeline)
     while (pipeline->calls > 0)
         pthread_cond_wait(&pipeline->idle, &pipeline->lock);
     pthread_mutex_unlock(&pipeline->lock);
+    /* Nobody asks it any more, and it writes nothing behind what the caller may write last. */
+    rpc_crl_keeper_close(pipeline->engine.crl_keeper);
+    pipeline->engine.crl_keeper = NULL;
 }
 
 void rpc_pipeline_close(struct rpc_pipeline *pipeline)

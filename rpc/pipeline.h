@@ -27,7 +27,8 @@ struct rpc_outlet {
 CA_MUST_CHECK enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *store,
                                             const struct rpc_outlet *outlet,
                                             struct rpc_pipeline **pipeline_out);
-/* Ends when every call taken has been answered; later ones are refused with STOPPING. */
+/* Ends when every call taken has been answered and no more lists are made; later calls are refused
+ * with STOPPING. */
 void rpc_pipeline_drain(struct rpc_pipeline *pipeline);
 void rpc_pipeline_close(struct rpc_pipeline *pipeline); /* drains first */
 /* For what the transport counts. */

@@ -173,4 +173,14 @@ start i
 refused "to the daemon as well" 1 "record $number and those behind it were not read" certmill audit \
     --dir i
 check "SIGTERM: exit 0" stop
+
+# ---- a daemon that is stopped while it makes its first lists
+
+for n in 1 2 3; do
+    certmill init "many$n" --ca a=p256 --ca b=p256 --ca c=p256 --passphrase-file pass >/dev/null
+    start "many$n"
+    stop
+    check "$n: the stop is its last record" grep -qP '^\d+\t\S+\tstopped\t' \
+        <(certmill audit --config "many$n/certmill.conf" | tail -n 1)
+done
 finish
