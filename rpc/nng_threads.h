@@ -12,6 +12,6 @@
  * which still holds the lock that both want. With few messages on their way, nng otherwise takes
  * nearly twice the processor time for each. Before anything else of nng, or it changes nothing; the
  * calling thread keeps its own policy, and if that is not SCHED_OTHER, nng's threads have it, too.
- * NOMEM.
+ * By any thread, and before that thread does anything else with nng. NOMEM.
  */
 CA_MUST_CHECK enum ca_err rpc_nng_start(void);

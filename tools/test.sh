@@ -12,7 +12,8 @@ tools/deps.sh
 [ $# -gt 0 ] || set -- release
 
 # Programs of several threads only: the rest has nothing to race.
-tsan_tests='^(rpc|store)\.'
+tsan_tests='^(rpc|store)\.|^keys\.test_(pkcs11|process|signer_main|token)$'
+tsan_tests+='|^e2e\.(audit|crl|daemon|door|flood|hsm|life|replay)(\.|$)'
 failed=0
 for preset in "$@"; do
     filter=()

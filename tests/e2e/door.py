@@ -12,7 +12,7 @@ import os
 import struct
 import sys
 
-from flood import HEALTH, LIMIT, MIB, Daemon, Honest, Peer, field, issue
+from flood import HEALTH, LIMIT, MIB, Daemon, Honest, Peer, field, is_built_with, issue
 
 TOTAL, PER_UID = 40, 16
 UNREAD = 8 * MIB
@@ -58,15 +58,9 @@ def issue_one(peer):
     return answer[at + 2 : at + 20]
 
 
-def is_sanitized():
-    with open(f"{sys.argv[1]}/certmilld", "rb") as file:
-        program = file.read()
-    return b"__asan_init" in program or b"__tsan_init" in program
-
-
 def slack():
     """What memory may vary by, for reasons of its own."""
-    return (512 if is_sanitized() else 32) * MIB
+    return (512 if is_built_with(b"asan", b"tsan") else 32) * MIB
 
 
 # ---- connections
@@ -268,7 +262,7 @@ def main():
     check_abrupt(daemon, honest, issue_one(honest.peers[0]))
     honest.close()
     # It ends in time all the same, but not tidily, as a sanitizer would have it.
-    if is_sanitized():
+    if is_built_with(b"asan", b"tsan"):
         daemon.remove()
     else:
         daemon.stop()
