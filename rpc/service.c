@@ -264,13 +264,9 @@ struct search {
 
 static enum ca_err cursor_read(struct ca_bytes cursor, uint64_t *after_out)
 {
-    uint64_t after = 0;
-
     if (cursor.len != 0 && cursor.len != CURSOR_LEN)
         return CA_ERR_CURSOR;
-    for (size_t i = 0; i < cursor.len; i++)
-        after = after << 8 | cursor.data[i];
-    *after_out = after;
+    *after_out = ca_bytes_get_number(cursor.data, cursor.len);
     return CA_OK;
 }
 
@@ -280,8 +276,7 @@ static bool cursor_write(struct rpc_call *call, uint64_t after, ProtobufCBinaryD
 
     if (cursor == NULL)
         return false;
-    for (int i = 0; i < CURSOR_LEN; i++)
-        cursor[i] = (uint8_t)(after >> (8 * (CURSOR_LEN - 1 - i)));
+    ca_bytes_put_number(cursor, after, CURSOR_LEN);
     *cursor_out = rpc_binary(ca_bytes_of(cursor, CURSOR_LEN));
     return true;
 }
