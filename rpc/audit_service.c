@@ -64,49 +64,36 @@ static enum ca_err ends_fill(struct store_view *view, uint64_t since, struct end
     return err == CA_ERR_NOT_FOUND ? CA_OK : err; /* nothing there, so nothing behind */
 }
 
-struct listing {
-    struct store_audit_entry *entries;
-    Certmill__AuditRecord *items;
-    Certmill__AuditRecord **pointers;
-};
-
-static bool listing_alloc(struct rpc_call *call, size_t limit, struct listing *listing)
-{
-    listing->entries = rpc_call_alloc(call, limit * sizeof(*listing->entries));
-    listing->items = rpc_call_alloc(call, limit * sizeof(*listing->items));
-    listing->pointers = rpc_call_alloc(call, limit * sizeof(*listing->pointers));
-    return listing->entries != NULL && listing->items != NULL && listing->pointers != NULL;
-}
-
 bool rpc_audit_list(struct rpc_worker *worker, struct rpc_call *call)
 {
     const Certmill__AuditRequest *asked = call->request->audit;
     size_t limit = asked->limit == 0 ? RPC_FIND_LIMIT_DEFAULT : asked->limit;
     Certmill__AuditAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
     struct ends *ends = rpc_call_alloc(call, sizeof(*ends));
-    struct listing listing;
+    struct store_audit_entry *entries;
     size_t count = 0;
+    void **pointers;
 
     if (limit > RPC_FIND_LIMIT_MAX) {
         rpc_call_refuse(call, CA_ERR_FIELD_FORMAT);
         return true;
     }
-    if (answer == NULL || ends == NULL || !listing_alloc(call, limit, &listing))
+    entries = rpc_call_alloc(call, limit * sizeof(*entries));
+    Certmill__AuditRecord *items = rpc_call_alloc_messages(call, limit, sizeof(*items), &pointers);
+    if (answer == NULL || ends == NULL || entries == NULL || items == NULL)
         return false;
     certmill__audit_answer__init(answer);
     enum ca_err err = ends_fill(worker->view, asked->since, ends, answer);
     if (err == CA_OK)
-        err = store_find_audit(worker->view, asked->since, listing.entries, limit, &count);
+        err = store_find_audit(worker->view, asked->since, entries, limit, &count);
     if (err != CA_OK) {
         rpc_call_refuse(call, err);
         return true;
     }
-    for (size_t i = 0; i < count; i++) {
-        record_fill(&listing.entries[i], &listing.items[i]);
-        listing.pointers[i] = &listing.items[i];
-    }
+    for (size_t i = 0; i < count; i++)
+        record_fill(&entries[i], &items[i]);
     answer->n_records = count;
-    answer->records = listing.pointers;
+    answer->records = (Certmill__AuditRecord **)pointers;
     call->answer.method_case = CERTMILL__ANSWER__METHOD_AUDIT;
     call->answer.audit = answer;
     return true;

@@ -173,6 +173,20 @@ void *rpc_call_alloc(struct rpc_call *call, size_t size)
     return ca_arena_alloc(call->arena, size);
 }
 
+void *rpc_call_alloc_messages(struct rpc_call *call, size_t count, size_t size,
+                              void ***pointers_out)
+{
+    uint8_t *messages = rpc_call_alloc(call, count * size);
+    void **pointers = rpc_call_alloc(call, count * sizeof(*pointers));
+
+    *pointers_out = pointers;
+    if (messages == NULL || pointers == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        pointers[i] = messages + i * size;
+    return messages;
+}
+
 size_t rpc_call_answer_size(const struct rpc_call *call)
 {
     return certmill__answer__get_packed_size(&call->answer);

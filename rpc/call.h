@@ -64,6 +64,9 @@ Certmill__Status *rpc_call_status(struct rpc_call *call, enum ca_err err,
                                   const struct ca_refusal *refusal);
 /* Zeroed memory of the call's arena; NULL when that is exhausted: refuse the call with BUSY. */
 void *rpc_call_alloc(struct rpc_call *call, size_t size);
+/* The same for count messages of size octets, with an array of pointers to them. */
+void *rpc_call_alloc_messages(struct rpc_call *call, size_t count, size_t size,
+                              void ***pointers_out);
 
 /* What is borrowed, in the types of protobuf-c, which only reads it, and back. A NULL text is
  * empty. */

@@ -143,18 +143,12 @@ static const struct store_crl *record_before(const struct making *making)
     return making->made->kind == RPC_CRL_DELTA ? &making->info.delta : &making->info.full;
 }
 
-static void number_write(uint64_t number, uint8_t octets[NUMBER_LEN])
-{
-    for (size_t i = 0; i < NUMBER_LEN; i++)
-        octets[i] = (uint8_t)(number >> (8 * (NUMBER_LEN - 1 - i)));
-}
-
 /* Big endian without leading zeros, as forms and lists have it. */
 static struct ca_bytes number_of(uint64_t number, uint8_t octets[NUMBER_LEN])
 {
     size_t zeros = 0;
 
-    number_write(number, octets);
+    ca_bytes_put_number(octets, number, NUMBER_LEN);
     while (zeros < NUMBER_LEN - 1 && octets[zeros] == 0)
         zeros++;
     return ca_bytes_of(octets + zeros, NUMBER_LEN - zeros);
@@ -162,13 +156,7 @@ static struct ca_bytes number_of(uint64_t number, uint8_t octets[NUMBER_LEN])
 
 static uint64_t number_read(struct ca_bytes octets)
 {
-    uint64_t number = 0;
-
-    if (octets.len > NUMBER_LEN)
-        return UINT64_MAX;
-    for (size_t i = 0; i < octets.len; i++)
-        number = number << 8 | octets.data[i];
-    return number;
+    return octets.len > NUMBER_LEN ? UINT64_MAX : ca_bytes_get_number(octets.data, octets.len);
 }
 
 static struct ca_bytes url_of(const struct making *making)
@@ -238,9 +226,8 @@ static enum ca_err put_record(void *arg, struct store_batch *batch)
     uint8_t object[OBJECT_LEN];
 
     memcpy(object, scope->issuer.bytes, STORE_DIGEST_LEN);
-    for (size_t i = 0; i < 4; i++)
-        object[STORE_DIGEST_LEN + i] = (uint8_t)(scope->shard >> (24 - 8 * i));
-    number_write(making->made->record.number, object + STORE_DIGEST_LEN + 4);
+    ca_bytes_put_number(object + STORE_DIGEST_LEN, scope->shard, 4);
+    ca_bytes_put_number(object + STORE_DIGEST_LEN + 4, making->made->record.number, NUMBER_LEN);
     const struct store_audit audit = {
         .kind = STORE_AUDIT_CRL,
         .time_us = rpc_clock_last(making->maker->desk.clock),

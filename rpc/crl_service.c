@@ -96,6 +96,7 @@ static bool listing_run(struct listing *listing, enum ca_err *err_out, struct ca
 {
     const Certmill__CrlListRequest *asked = listing->call->request->crl_list;
     const struct rpc_engine *engine = listing->worker->engine;
+    void **pointers;
     size_t ca;
 
     *refusal = (struct ca_refusal){ "scope", "configuration" };
@@ -105,14 +106,13 @@ static bool listing_run(struct listing *listing, enum ca_err *err_out, struct ca
     if (*err_out != CA_OK)
         return true;
     listing->limit = asked->limit == 0 ? RPC_FIND_LIMIT_DEFAULT : asked->limit;
-    listing->items = rpc_call_alloc(listing->call, listing->limit * sizeof(*listing->items));
-    listing->pointers = rpc_call_alloc(listing->call, listing->limit * sizeof(*listing->pointers));
-    if (listing->items == NULL || listing->pointers == NULL)
+    listing->items =
+        rpc_call_alloc_messages(listing->call, listing->limit, sizeof(*listing->items), &pointers);
+    if (listing->items == NULL)
         return false;
-    for (size_t i = 0; i < listing->limit; i++) {
+    listing->pointers = (Certmill__CrlInfo **)pointers;
+    for (size_t i = 0; i < listing->limit; i++)
         certmill__crl_info__init(&listing->items[i]);
-        listing->pointers[i] = &listing->items[i];
-    }
     if (asked->scope == NULL || asked->scope->ca[0] == '\0')
         return list_current(listing, asked->after);
     *err_out = rpc_crl_find_scope(engine->config, asked->scope, &ca);

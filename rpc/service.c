@@ -184,20 +184,6 @@ static enum ca_err intent_fill(const struct filling *filling, const struct store
     return err == CA_OK ? predecessor_fill(filling, record->predecessor) : err;
 }
 
-/* An array of count messages and of pointers to them. */
-static void *messages_alloc(struct rpc_call *call, size_t count, size_t size, void ***pointers_out)
-{
-    uint8_t *messages = rpc_call_alloc(call, count * size);
-    void **pointers = rpc_call_alloc(call, count * sizeof(*pointers));
-
-    *pointers_out = pointers;
-    if (messages == NULL || pointers == NULL)
-        return NULL;
-    for (size_t i = 0; i < count; i++)
-        pointers[i] = messages + i * size;
-    return messages;
-}
-
 /* ---- get */
 
 static bool get_one(struct rpc_worker *worker, struct rpc_call *call, struct ca_bytes asked,
@@ -232,7 +218,7 @@ static bool read_get(struct rpc_worker *worker, struct rpc_call *call)
     Certmill__GetAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
     void **pointers;
     Certmill__Certificate *items =
-        messages_alloc(call, asked->n_serials, sizeof(*items), &pointers);
+        rpc_call_alloc_messages(call, asked->n_serials, sizeof(*items), &pointers);
 
     if (answer == NULL || items == NULL)
         return false;
@@ -264,13 +250,9 @@ struct search {
 
 static enum ca_err cursor_read(struct ca_bytes cursor, uint64_t *after_out)
 {
-    uint64_t after = 0;
-
     if (cursor.len != 0 && cursor.len != CURSOR_LEN)
         return CA_ERR_CURSOR;
-    for (size_t i = 0; i < cursor.len; i++)
-        after = after << 8 | cursor.data[i];
-    *after_out = after;
+    *after_out = ca_bytes_get_number(cursor.data, cursor.len);
     return CA_OK;
 }
 
@@ -280,8 +262,7 @@ static bool cursor_write(struct rpc_call *call, uint64_t after, ProtobufCBinaryD
 
     if (cursor == NULL)
         return false;
-    for (int i = 0; i < CURSOR_LEN; i++)
-        cursor[i] = (uint8_t)(after >> (8 * (CURSOR_LEN - 1 - i)));
+    ca_bytes_put_number(cursor, after, CURSOR_LEN);
     *cursor_out = rpc_binary(ca_bytes_of(cursor, CURSOR_LEN));
     return true;
 }
@@ -389,7 +370,7 @@ static enum ca_err search_run(struct search *search, size_t budget, void ***poin
     if (err != CA_OK)
         return ca_refuse(&search->refusal, err, "cursor", "protocol");
     search->found =
-        messages_alloc(search->call, search->limit, sizeof(*search->found), pointers_out);
+        rpc_call_alloc_messages(search->call, search->limit, sizeof(*search->found), pointers_out);
     if (search->found == NULL)
         return CA_ERR_BUSY;
     switch (search->query->by_case) {
@@ -426,7 +407,8 @@ static bool read_find(struct rpc_worker *worker, struct rpc_call *call)
     const Certmill__FindRequest *asked = call->request->find;
     Certmill__FindAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
     void **pointers;
-    Certmill__FindResult *items = messages_alloc(call, asked->n_queries, sizeof(*items), &pointers);
+    Certmill__FindResult *items =
+        rpc_call_alloc_messages(call, asked->n_queries, sizeof(*items), &pointers);
     size_t budget = RPC_FIND_LIMIT_MAX;
 
     if (answer == NULL || items == NULL)
@@ -470,7 +452,7 @@ static bool read_changes(struct rpc_worker *worker, struct rpc_call *call)
         return true;
     }
     changes = rpc_call_alloc(call, limit * sizeof(*changes));
-    Certmill__Change *items = messages_alloc(call, limit, sizeof(*items), &pointers);
+    Certmill__Change *items = rpc_call_alloc_messages(call, limit, sizeof(*items), &pointers);
     if (answer == NULL || changes == NULL || items == NULL)
         return false;
     certmill__changes_answer__init(answer);
@@ -535,7 +517,7 @@ static bool read_ca(struct rpc_worker *worker, struct rpc_call *call)
     size_t count = asked->n_names == 0 ? config->ca_count : asked->n_names;
     Certmill__CaAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
     void **pointers;
-    Certmill__CaInfo *items = messages_alloc(call, count, sizeof(*items), &pointers);
+    Certmill__CaInfo *items = rpc_call_alloc_messages(call, count, sizeof(*items), &pointers);
 
     if (answer == NULL || items == NULL)
         return false;
@@ -647,7 +629,7 @@ static bool read_stats(struct rpc_worker *worker, struct rpc_call *call)
     void **pointers;
     struct counter_list list = { .call = call };
 
-    list.counters = messages_alloc(call, COUNTERS_MAX, sizeof(*list.counters), &pointers);
+    list.counters = rpc_call_alloc_messages(call, COUNTERS_MAX, sizeof(*list.counters), &pointers);
     if (answer == NULL || list.counters == NULL)
         return false;
     list.pointers = (Certmill__Counter **)pointers;

@@ -4,6 +4,10 @@
 #include "store/tables.h"
 
 enum { PREFIX_LEN = 2 }; /* what a seal covers before the key: table, length of the key */
+_Static_assert(PREFIX_LEN + CA_SERIAL_LEN + STORE_CERTIFICATE_RECORD_MAX +
+                       CRYPTO_SHA256_PADDING_MAX <=
+                   sizeof(((struct store_drafts *)NULL)->room),
+               "there is room for the longest record");
 
 static struct ca_bytes draft_key(const struct store_draft *draft)
 {

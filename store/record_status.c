@@ -8,8 +8,7 @@
 void store_record_scope_key(const struct store_scope *scope, uint8_t key[STORE_SCOPE_KEY_LEN])
 {
     memcpy(key, scope->issuer.bytes, STORE_DIGEST_LEN);
-    for (int i = 0; i < 4; i++)
-        key[STORE_DIGEST_LEN + i] = (uint8_t)(scope->shard >> (24 - 8 * i));
+    ca_bytes_put_number(key + STORE_DIGEST_LEN, scope->shard, 4);
 }
 
 void store_record_serial_key(const struct store_scope *scope, const struct ca_serial *serial,
@@ -32,8 +31,7 @@ enum ca_err store_record_parse_scope(struct ca_bytes key, struct store_scope *sc
     if (key.len < STORE_SCOPE_KEY_LEN)
         return CA_ERR_STORAGE_CORRUPT;
     memcpy(scope_out->issuer.bytes, key.data, STORE_DIGEST_LEN);
-    for (int i = 0; i < 4; i++)
-        scope_out->shard = scope_out->shard << 8 | key.data[STORE_DIGEST_LEN + i];
+    scope_out->shard = (uint32_t)ca_bytes_get_number(key.data + STORE_DIGEST_LEN, 4);
     return CA_OK;
 }
 

@@ -378,6 +378,8 @@ CA_MUST_CHECK enum ca_err store_find_request_change(struct store_view *view,
                                                     const struct store_digest *request,
                                                     struct store_change *change_out,
                                                     struct store_digest *body_out);
+/* Those before a damaged or lost one are listed; STORAGE_CORRUPT when that is the first. So fewer
+ * than count_max need not be the last. */
 CA_MUST_CHECK enum ca_err store_find_changes(struct store_view *view, uint64_t after,
                                              struct store_change *changes_out, size_t count_max,
                                              size_t *count_out);
@@ -397,7 +399,7 @@ struct store_audit_entry {
     struct store_audit audit;
     uint8_t chain[32]; /* SHA-256 over the chain digest before, the sequence number, the record */
 };
-/* Those before a damaged one are listed; STORAGE_CORRUPT when the first is damaged. */
+/* As store_find_changes() does. */
 CA_MUST_CHECK enum ca_err store_find_audit(struct store_view *view, uint64_t after,
                                            struct store_audit_entry *entries_out, size_t count_max,
                                            size_t *count_out);

@@ -376,6 +376,15 @@ enum ca_err store_find_intents(struct store_view *view, uint64_t after,
     return store_scan_end(&scan, err, count, count_out);
 }
 
+/* A damaged record is told to who begins at it, and nobody else. */
+static enum ca_err scan_end_at_damage(struct store_scan *scan, enum ca_err err, size_t count,
+                                      size_t *count_out)
+{
+    if (err == CA_ERR_STORAGE_CORRUPT && count > 0)
+        err = CA_OK;
+    return store_scan_end(scan, err, count, count_out);
+}
+
 enum ca_err store_find_changes(struct store_view *view, uint64_t after,
                                struct store_change *changes_out, size_t count_max,
                                size_t *count_out)
@@ -391,10 +400,12 @@ enum ca_err store_find_changes(struct store_view *view, uint64_t after,
     err = scan_open_locator(view, STORE_TABLE_CHANGES, after + 1, &scan);
     while (err == CA_OK && count < count_max && (err = store_scan_next(&scan)) == CA_OK) {
         err = store_record_decode_change(scan.key, scan.value, &record);
+        if (err == CA_OK && record.change.sequence != after + 1 + count)
+            err = CA_ERR_STORAGE_CORRUPT; /* one is lost */
         if (err == CA_OK)
             changes_out[count++] = record.change;
     }
-    return store_scan_end(&scan, err, count, count_out);
+    return scan_end_at_damage(&scan, err, count, count_out);
 }
 
 enum ca_err store_view_audit_head(struct store_view *view, struct store_audit_head *head_out)
@@ -464,7 +475,5 @@ enum ca_err store_find_audit(struct store_view *view, uint64_t after,
             count++;
         }
     }
-    if (err == CA_ERR_STORAGE_CORRUPT && count > 0)
-        err = CA_OK; /* told to who begins there */
-    return store_scan_end(&scan, err, count, count_out);
+    return scan_end_at_damage(&scan, err, count, count_out);
 }

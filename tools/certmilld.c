@@ -239,11 +239,6 @@ static enum ca_err start(struct daemon *daemon, const struct arguments *argument
 
 /* ---- run and stop */
 
-static const char *plural(uint64_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 static void say_ready(const struct daemon *daemon, int ready_fd)
 {
     const struct rpc_config *rpc = &daemon->config->rpc;
@@ -254,8 +249,8 @@ static void say_ready(const struct daemon *daemon, int ready_fd)
     for (size_t i = 1; i < rpc->listen_count; i++)
         fprintf(stderr, " %s", rpc->listens[i].url);
     fprintf(stderr, ", %zu CA%s, %zu profile%s, %" PRIu64 " certificate%s\n", rpc->ca_count,
-            plural(rpc->ca_count), rpc->profile_count, plural(rpc->profile_count),
-            info.certificate_count, plural(info.certificate_count));
+            ca_text_plural(rpc->ca_count), rpc->profile_count, ca_text_plural(rpc->profile_count),
+            info.certificate_count, ca_text_plural(info.certificate_count));
     if (ready_fd < 0)
         return;
     if (write(ready_fd, "\n", 1) != 1)

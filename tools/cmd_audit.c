@@ -14,17 +14,17 @@ enum {
     CRL_OBJECT_LEN = STORE_DIGEST_LEN + 4 + 8,
 };
 
-enum audit_option { AUDIT_FROM, AUDIT_LIMIT, AUDIT_FOLLOW, AUDIT_CONFIG };
+enum audit_option { AUDIT_SINCE, AUDIT_MAX, AUDIT_FOLLOW, AUDIT_CONFIG };
 
 static const struct command_option OPTIONS[] = {
-    [AUDIT_FROM] = { "from", "N", "only record N and those behind it" },
-    [AUDIT_LIMIT] = { "limit", "N", "stop after so many" },
+    [AUDIT_SINCE] = { "since", "N", "only those after this sequence number" },
+    [AUDIT_MAX] = { "max", "N", "stop after so many" },
     [AUDIT_FOLLOW] = { "follow", NULL, "go on as they happen; with --json an object a line" },
     [AUDIT_CONFIG] = { "config", "FILE", "no daemon: what is in the data this file names" },
 };
 
 struct listing {
-    uint64_t since, limit, count;
+    uint64_t since, max, count;
     const char *config_path;
     bool follows, is_json, is_at_end;
     struct json json;
@@ -35,14 +35,10 @@ static bool take(void *arg, size_t option, const char *value)
     struct listing *listing = arg;
 
     switch ((enum audit_option)option) {
-    case AUDIT_LIMIT: return command_number("limit", value, 1, UINT64_MAX, &listing->limit);
+    case AUDIT_SINCE: return command_number("since", value, 0, INT64_MAX, &listing->since);
+    case AUDIT_MAX: return command_number("max", value, 1, UINT64_MAX, &listing->max);
     case AUDIT_FOLLOW: listing->follows = true; return true;
     case AUDIT_CONFIG: listing->config_path = value; return true;
-    case AUDIT_FROM:
-        if (!command_number("from", value, 1, INT64_MAX, &listing->since))
-            return false;
-        listing->since--;
-        return true;
     }
     return false;
 }
@@ -136,7 +132,7 @@ static void print_json(struct json *json, const struct store_audit_entry *entry)
 static enum ca_err print_page(struct audit_log *log, struct listing *listing)
 {
     struct audit_page page;
-    uint64_t left = listing->limit - listing->count;
+    uint64_t left = listing->max - listing->count;
     enum ca_err err = audit_log_read(log, listing->since,
                                      left < AUDIT_PAGE_MAX ? (size_t)left : AUDIT_PAGE_MAX, &page);
 
@@ -160,7 +156,7 @@ static enum ca_err print_all(struct audit_log *log, struct listing *listing)
     const struct timespec pause = { .tv_sec = PAUSE_S };
     enum ca_err err = CA_OK;
 
-    while (err == CA_OK && listing->count < listing->limit) {
+    while (err == CA_OK && listing->count < listing->max) {
         if ((err = print_page(log, listing)) != CA_OK || !listing->is_at_end)
             continue;
         if (!listing->follows)
@@ -208,7 +204,7 @@ int cmd_audit(int argc, char **argv)
                                  .options = OPTIONS,
                                  .option_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
                                  .asks_daemon = true };
-    struct listing listing = { .limit = UINT64_MAX };
+    struct listing listing = { .max = UINT64_MAX };
     int exit_code = EXIT_FAILURE;
 
     if (argc > 1 && strcmp(argv[1], "verify") == 0)

@@ -7,18 +7,18 @@
 #include "tools/audit_log.h"
 #include "tools/progress.h"
 
-enum verify_option { VERIFY_HEAD, VERIFY_FROM, VERIFY_CONFIG };
+enum verify_option { VERIFY_HEAD, VERIFY_SINCE, VERIFY_CONFIG };
 
 static const struct command_option OPTIONS[] = {
     [VERIFY_HEAD] = { "head", "N:DIGEST", "a head of before, which must still be in the log" },
-    [VERIFY_FROM] = { "from", "N", "check record N and those behind it (default: 1)" },
+    [VERIFY_SINCE] = { "since", "N", "check only those after this sequence number" },
     [VERIFY_CONFIG] = { "config", "FILE", "no daemon: what is in the data this file names" },
 };
 
 struct verification {
     struct store_audit_head kept;
     bool has_kept;
-    uint64_t from;
+    uint64_t since;
     const char *config_path;
     struct audit_chain chain;
     char problem[AUDIT_VERDICT_TEXT_LEN + 1]; /* empty: none */
@@ -29,7 +29,7 @@ static bool take(void *arg, size_t option, const char *value)
     struct verification *v = arg;
 
     switch ((enum verify_option)option) {
-    case VERIFY_FROM: return command_number("from", value, 1, INT64_MAX, &v->from);
+    case VERIFY_SINCE: return command_number("since", value, 0, INT64_MAX, &v->since);
     case VERIFY_CONFIG: v->config_path = value; return true;
     case VERIFY_HEAD:
         v->has_kept = audit_place_parse(value, &v->kept);
@@ -102,7 +102,7 @@ static void check_log(struct verification *v, struct audit_log *log)
     struct progress progress;
     struct audit_page page;
 
-    audit_chain_init(chain, v->from - 1, v->has_kept ? &v->kept : NULL);
+    audit_chain_init(chain, v->since, v->has_kept ? &v->kept : NULL);
     progress_begin(&progress, "audit log", 0);
     while (verdict == AUDIT_HOLDS && !audit_chain_is_done(chain)) {
         if (audit_log_read(log, chain->at.sequence, AUDIT_PAGE_MAX, &page) != CA_OK) {
@@ -137,13 +137,13 @@ int cmd_audit_verify(int argc, char **argv)
         "\nComputes the chain of digests from the records, up to the head. Exit code 0: it holds;\n"
         "1: it does not, or could not be read. Keep the head that is told where nobody who can\n"
         "write to the log can: a log that was rewritten as a whole, or cut off, shows only\n"
-        "against a head of before. With --head N:DIGEST --from N+1 only what is new is checked.\n";
+        "against a head of before. With --head N:DIGEST --since N only what is new is checked.\n";
     struct command_line line = { .usage = "audit verify [OPTION...]",
                                  .about = about,
                                  .options = OPTIONS,
                                  .option_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
                                  .asks_daemon = true };
-    struct verification v = { .from = 1 };
+    struct verification v = { .since = 0 };
     int exit_code = EXIT_FAILURE;
 
     if (!command_line_parse(&line, argc, argv, take, &v, &exit_code))
@@ -152,7 +152,7 @@ int cmd_audit_verify(int argc, char **argv)
         return command_wrong("audit verify takes options only");
     if (v.config_path != NULL && (line.url != NULL || line.dir != NULL))
         return command_wrong("--config asks no daemon: no --url, no --dir");
-    if (v.has_kept && v.kept.sequence < v.from - 1)
-        return command_wrong("--head is of a record before --from, and would not be checked");
+    if (v.has_kept && v.kept.sequence < v.since)
+        return command_wrong("--head is of a record before --since, and would not be checked");
     return run(&line, &v);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "ca/base/text.h"
 #include "ca/x509/csr.h"
 #include "tools/chain.h"
 #include "tools/command.h"
@@ -82,7 +83,7 @@ static int install(const struct import *import)
     if (err != CA_OK)
         return command_failed("%s: %s", import->pem_path, strerror(errno));
     printf("installed %s: %zu certificate%s\n", import->pem_path, import->chain.count,
-           command_plural(import->chain.count));
+           ca_text_plural(import->chain.count));
     return EXIT_SUCCESS;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "ca/base/text.h"
 #include "ca/x509/crl_lint.h"
 #include "tools/cmd_crl.h"
 #include "tools/file.h"
@@ -285,8 +286,8 @@ static int verify(struct verification *v)
     if (!v->is_json)
         printf("%s: %s, %llu error%s, %llu warning%s\n", v->list.path,
                v->errors == 0 ? "good" : "not to be relied on", (unsigned long long)v->errors,
-               command_plural(v->errors), (unsigned long long)v->warnings,
-               command_plural(v->warnings));
+               ca_text_plural(v->errors), (unsigned long long)v->warnings,
+               ca_text_plural(v->warnings));
     return v->errors == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

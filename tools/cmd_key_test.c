@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "ca/base/text.h"
 #include "tools/chain.h"
 #include "tools/cmd_key.h"
 #include "tools/config.h"
@@ -76,7 +77,7 @@ static void print_line(const struct trial *trial, const struct tried *tried,
     printf("%s\t%s\t%s\t%zu signature%s verified\tus each: min %.0f, median %.0f, max %.0f\n",
            tried->ca != NULL ? tried->ca : tried->place, type,
            tried->expected != NULL ? "fits its certificate" : "no certificate",
-           (size_t)trial->count, command_plural(trial->count), trial->taken_us[0],
+           (size_t)trial->count, ca_text_plural(trial->count), trial->taken_us[0],
            trial->taken_us[trial->count / 2], trial->taken_us[trial->count - 1]);
 }
 

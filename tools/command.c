@@ -348,11 +348,6 @@ enum ca_err command_number_id(const char *base, size_t index, size_t count,
 
 /* ---- words */
 
-const char *command_plural(uint64_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 const char *command_state_name(Certmill__State state)
 {
     switch (state) {

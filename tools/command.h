@@ -103,8 +103,6 @@ CA_MUST_CHECK enum ca_err command_make_id(const char *given, char id[CA_REQUEST_
 CA_MUST_CHECK enum ca_err command_number_id(const char *base, size_t index, size_t count,
                                             char id[CA_REQUEST_ID_LEN_MAX + 1]);
 
-/* What an English noun gets behind this number: "s", or nothing for 1. */
-const char *command_plural(uint64_t count);
 /* "revoked"; "keyCompromise", "unspecified" for 0. */
 const char *command_state_name(Certmill__State state);
 const char *command_reason_name(uint32_t reason);

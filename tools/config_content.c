@@ -7,13 +7,10 @@ enum { HEAD_LEN = 4, NUMBER_LEN_MAX = 20, INDENT = 4 };
 
 bool config_content_next(struct ca_bytes *content, struct ca_bytes *piece_out)
 {
-    size_t len = 0;
-
     *piece_out = ca_bytes_of(NULL, 0);
     if (content->len < HEAD_LEN)
         return false;
-    for (size_t i = 0; i < HEAD_LEN; i++)
-        len = len << 8 | content->data[i];
+    size_t len = (size_t)ca_bytes_get_number(content->data, HEAD_LEN);
     if (content->len - HEAD_LEN < len)
         return false;
     *piece_out = ca_bytes_of(content->data + HEAD_LEN, len);

@@ -365,8 +365,8 @@ struct content {
 static void add(struct content *content, struct ca_bytes bytes)
 {
     if (content->at != NULL) {
-        for (unsigned shift = 32; shift > 0; shift -= 8)
-            *content->at++ = (uint8_t)(bytes.len >> (shift - 8));
+        ca_bytes_put_number(content->at, bytes.len, PIECE_HEAD_LEN);
+        content->at += PIECE_HEAD_LEN;
         for (size_t i = 0; i < bytes.len; i++)
             *content->at++ = bytes.data[i];
     }

@@ -44,6 +44,11 @@ bool ca_text_unhex(const char *text, uint8_t *bytes, size_t size, size_t *len_ou
     return true;
 }
 
+const char *ca_text_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 bool ca_text_to_number(const char *text, uint64_t min, uint64_t max, uint64_t *number_out)
 {
     uint64_t number = 0;

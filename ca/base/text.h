@@ -12,6 +12,9 @@ void ca_text_hex(struct ca_bytes bytes, char *text);
 /* Either case, optional single colons between octets. False if malformed or longer than size. */
 bool ca_text_unhex(const char *text, uint8_t *bytes, size_t size, size_t *len_out);
 
+/* What an English noun gets behind this number: "s", or nothing for 1. */
+const char *ca_text_plural(uint64_t count);
+
 /* The whole text is a decimal number within min and max. */
 bool ca_text_to_number(const char *text, uint64_t min, uint64_t max, uint64_t *number_out);
 

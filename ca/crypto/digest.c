@@ -73,11 +73,10 @@ void crypto_sha256_two(const struct ca_bytes messages[2], uint8_t (*digests_out)
 size_t crypto_sha256_pad(uint8_t *message, size_t len)
 {
     size_t total = (len + 9 + HASH_BLOCK_LEN - 1) / HASH_BLOCK_LEN * HASH_BLOCK_LEN;
-    uint64_t bits = __builtin_bswap64((uint64_t)len * 8);
 
     memset(message + len, 0, total - len);
     message[len] = 0x80;
-    memcpy(message + total - sizeof(bits), &bits, sizeof(bits));
+    ca_bytes_put_number(message + total - 8, (uint64_t)len * 8, 8); /* its bits */
     return total;
 }
 

@@ -26,8 +26,7 @@ static void mac(const uint8_t *secret, uint32_t key, const struct keys_ticket *t
     octets[AT_KIND] = ticket->kind;
     octets[AT_NUMBER_LEN] = ticket->number_len;
     octets[AT_DIGEST_LEN] = (uint8_t)digest.len;
-    for (int i = 0; i < 4; i++)
-        octets[AT_KEY + i] = (uint8_t)(key >> (24 - 8 * i));
+    ca_bytes_put_number(octets + AT_KEY, key, 4);
     memcpy(octets + AT_NUMBER, ticket->number, ticket->number_len);
     memcpy(octets + AT_DIGEST, digest.data, digest.len);
     crypto_shorthash_siphashx24(mac_out, octets, sizeof(octets), secret);

@@ -27,12 +27,10 @@ struct making {
 
 uint32_t rules_crl_shard(const struct rules_issuer *issuer, const struct ca_serial *serial)
 {
-    uint64_t number = 0;
-
     assert(issuer->crl_shard_count > 0);
-    for (size_t i = CA_SERIAL_LEN - sizeof(number); i < CA_SERIAL_LEN; i++)
-        number = number << 8 | serial->bytes[i]; /* of the random octets */
-    return (uint32_t)(number % issuer->crl_shard_count);
+    /* of the random octets */
+    return (uint32_t)(ca_bytes_get_number(serial->bytes + CA_SERIAL_LEN - 8, 8) %
+                      issuer->crl_shard_count);
 }
 
 struct ca_bytes rules_crl_url(const struct rules_issuer *issuer, uint32_t shard,
@@ -86,10 +84,8 @@ void rules_identity(const struct rules_value *values, size_t count, uint8_t iden
     /* Lengths in front, so that no two lists of pairs read alike. */
     for (size_t i = 0; i < count; i++) {
         const struct rules_value *value = sorted[i];
-        for (unsigned k = 0; k < 4; k++) {
-            lengths[i][k] = (uint8_t)(value->name.len >> (24 - 8 * k));
-            lengths[i][4 + k] = (uint8_t)(value->value.len >> (24 - 8 * k));
-        }
+        ca_bytes_put_number(lengths[i], value->name.len, 4);
+        ca_bytes_put_number(lengths[i] + 4, value->value.len, 4);
         parts[3 * i] = ca_bytes_of(lengths[i], sizeof(lengths[i]));
         parts[3 * i + 1] = value->name;
         parts[3 * i + 2] = value->value;

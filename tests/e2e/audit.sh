@@ -37,7 +37,7 @@ request other
 
 start i
 check "profiles, and the start" grep -qx 'profile profile started' \
-    <(certmill audit --dir i --limit 3 | cut -f 3 | paste -sd ' ')
+    <(certmill audit --dir i --max 3 | cut -f 3 | paste -sd ' ')
 check "a list: none is made by itself in the next hour" certmill crl make --dir i
 check "a certificate" issue www --request-id only-one-request
 check "revoked" certmill revoke --dir i --reason superseded "$(serial www)"
@@ -51,12 +51,12 @@ check "with who and what" grep -qP "\tissued\tuid:$(id -u)\t$(serial www)\t[0-9a
 check "the list with issuer, shard and number" grep -qP '\tcrl\tuid:[0-9]+\t[0-9a-f]{32}/0/[0-9]+\t' all
 check "what was refused with its request id" grep -qP '\trefused\tuid:[0-9]+\tonly-one-request\t' all
 last=$(wc -l <all)
-check "from the last one on" certmill audit --dir i --from "$last"
+check "behind the last but one" certmill audit --dir i --since $((last - 1))
 check "is one" cmp out <(tail -n 1 all)
-check "two from the second on" certmill audit --dir i --from 2 --limit 2
+check "two behind the first" certmill audit --dir i --since 1 --max 2
 check "are two" cmp out <(sed -n 2,3p all)
-check "behind the end" sh -c "certmill audit --dir i --from $((last + 1)) | cmp - /dev/null"
-check "following, until there are enough" timeout 20 certmill audit --dir i --follow --limit "$last"
+check "behind the end" sh -c "certmill audit --dir i --since $last | cmp - /dev/null"
+check "following, until there are enough" timeout 20 certmill audit --dir i --follow --max "$last"
 check "is the same" cmp out all
 check "in JSON" certmill audit --dir i --json
 cp out all.json
@@ -70,7 +70,7 @@ crl = next(r for r in records if r["kind"] == "crl")
 assert f"{crl['issuer']}/{crl['shard']}/{crl['number']}" in [line[4] for line in lines], crl
 assert [r["request_id"] for r in records if "request_id" in r] == ["only-one-request"], records
 PYTHON
-check "following, an object in every line" timeout 20 certmill audit --dir i --follow --json --limit "$last"
+check "following, an object in every line" timeout 20 certmill audit --dir i --follow --json --max "$last"
 check "the same" python3 -c \
     'import json; assert [json.loads(line) for line in open("out")] == json.load(open("all.json"))'
 
@@ -91,23 +91,23 @@ assert report["before"].startswith("0:") and report["records"] == int(sys.argv[1
 PYTHON
 check "another certificate" issue other
 check "what is new follows upon the head that was kept" certmill audit verify --dir i \
-    --head "$(head_of kept)" --from $((last + 1))
+    --head "$(head_of kept)" --since "$last"
 check "one record" grep -qx 'records	1' out
 cp out later
 check "with all before" certmill audit verify --dir i --head "$(head_of kept)"
 check "to the same head" test "$(head_of out)" = "$(head_of later)"
-check "nothing new" certmill audit verify --dir i --head "$(head_of later)" --from $((last + 2))
+check "nothing new" certmill audit verify --dir i --head "$(head_of later)" --since $((last + 1))
 check "no record" grep -qx 'records	0' out
 wrong=$(head_of kept | tr 0-9 1-90)
 wrong=$last:${wrong#*:}
 refused "another head" 1 "record $last is not the one whose digest was kept" certmill audit verify \
     --dir i --head "$wrong"
 refused "another head, where checking begins" 1 "record $last is not the one" certmill audit verify \
-    --dir i --head "$wrong" --from $((last + 1))
+    --dir i --head "$wrong" --since "$last"
 refused "a head that is to come" 1 "no record $((last + 5)), of which a digest was kept" \
     certmill audit verify --dir i --head "$((last + 5)):${wrong#*:}"
 refused "from behind the end" 1 "no record 1000: the log ends before it" certmill audit verify --dir i \
-    --from 1000
+    --since 999
 certmill audit verify --dir i --head "$wrong" --json >report 2>/dev/null || true
 check "in JSON" python3 -c 'import json; report = json.load(open("report"))
 assert not report["good"] and "kept" in report["problem"] and "head" not in report, report'
@@ -168,7 +168,7 @@ PYTHON
 refused "which shows" 1 "record $number and those behind it were not read" certmill audit verify \
     --config i/certmill.conf
 check "what is behind still holds together" certmill audit verify --config i/certmill.conf \
-    --from $((number + 1)) --head "$(head_of latest)"
+    --since "$number" --head "$(head_of latest)"
 start i
 refused "to the daemon as well" 1 "record $number and those behind it were not read" certmill audit \
     --dir i

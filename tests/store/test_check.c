@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records that are each sealed rightly but contradict each other: what only store_check() sees. */
 #include <lmdb.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "store/record_status.h"
 #include "tests/support/store.h"
@@ -491,7 +493,7 @@ Test(check, records_that_contradict_each_other_are_told)
 
 /* ---- the audit log */
 
-enum { ALTERED = 20, ACTOR_AT = 1 + 1 + 8 + 2 * STORE_DIGEST_LEN + 1, AUDITS_MAX = 64 };
+enum { ALTERED = 20, ACTOR_AT = 1 + 1 + 8 + 2 * STORE_DIGEST_LEN + 1, RECORDS_MAX = 64 };
 
 static void alter_audit(size_t at)
 {
@@ -525,21 +527,21 @@ static void audit_lost(void)
 /* Records are listed up to number ALTERED; those from `next` on are, by who begins there. */
 static void check_listed(uint64_t next)
 {
-    struct store_audit_entry found[AUDITS_MAX];
+    struct store_audit_entry found[RECORDS_MAX];
     struct store_view *view;
     size_t count;
 
     store = test_open();
     check_ok(store_view_open(store, &view));
-    check_ok(store_find_audit(view, 0, found, AUDITS_MAX, &count));
+    check_ok(store_find_audit(view, 0, found, RECORDS_MAX, &count));
     cr_assert(count == ALTERED - 1 && found[count - 1].sequence == ALTERED - 1);
-    check_err(store_find_audit(view, ALTERED - 1, found, AUDITS_MAX, &count),
+    check_err(store_find_audit(view, ALTERED - 1, found, RECORDS_MAX, &count),
               CA_ERR_STORAGE_CORRUPT);
     cr_assert_eq(count, 0);
     if (next > ALTERED + 1)
-        check_err(store_find_audit(view, ALTERED, found, AUDITS_MAX, &count),
+        check_err(store_find_audit(view, ALTERED, found, RECORDS_MAX, &count),
                   CA_ERR_STORAGE_CORRUPT);
-    check_ok(store_find_audit(view, next - 1, found, AUDITS_MAX, &count));
+    check_ok(store_find_audit(view, next - 1, found, RECORDS_MAX, &count));
     cr_assert(count > 20 && found[0].sequence == next);
     store_view_close(view);
     store_close(store);
@@ -563,5 +565,67 @@ Test(check, audit_records_are_listed_up_to_one_that_is_altered_or_lost)
         }
         damage_data(cases[i].damage);
         check_listed(cases[i].next);
+    }
+}
+
+/* ---- changes */
+
+static void change_altered(void)
+{
+    uint8_t key[STORE_SEQUENCE_LEN], copy[STORE_CHANGE_ADDED_LEN];
+
+    store_record_sequence_key(ALTERED, key);
+    struct ca_bytes value = get("changes", key, sizeof(key));
+    memcpy(copy, value.data, value.len);
+    copy[value.len - 1] ^= 1;
+    put("changes", key, sizeof(key), copy, value.len);
+}
+
+static void change_lost(void)
+{
+    uint8_t key[STORE_SEQUENCE_LEN];
+
+    store_record_sequence_key(ALTERED, key);
+    drop("changes", key, sizeof(key));
+}
+
+/* While the store is open: opening reads the changes that no index file covers. */
+static void damage_from_outside(void (*damage)(void))
+{
+    int status = -1;
+    pid_t child = fork();
+
+    cr_assert(child >= 0);
+    if (child == 0) {
+        damage_data(damage);
+        _exit(0);
+    }
+    cr_assert(waitpid(child, &status, 0) == child && status == 0);
+}
+
+Test(check, changes_are_listed_up_to_one_that_is_altered_or_lost)
+{
+    static void (*const damages[])(void) = { change_altered, change_lost };
+    struct store_change found[RECORDS_MAX];
+    struct store_view *view;
+    size_t count;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (i > 0) {
+            test_dir_remove();
+            make_data();
+        }
+        store = test_open();
+        damage_from_outside(damages[i]);
+        check_ok(store_view_open(store, &view));
+        check_ok(store_find_changes(view, 0, found, RECORDS_MAX, &count));
+        cr_assert(count == ALTERED - 1 && found[count - 1].sequence == ALTERED - 1);
+        check_err(store_find_changes(view, ALTERED - 1, found, RECORDS_MAX, &count),
+                  CA_ERR_STORAGE_CORRUPT);
+        cr_assert_eq(count, 0);
+        check_ok(store_find_changes(view, ALTERED, found, RECORDS_MAX, &count));
+        cr_assert(count > 20 && found[0].sequence == ALTERED + 1);
+        store_view_close(view);
+        store_close(store);
     }
 }

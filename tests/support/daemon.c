@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,10 +31,13 @@ static pid_t run(const struct daemon *daemon, const char *const *arguments, int 
 
     snprintf(path, sizeof(path), "%s/log", daemon->dir);
     fflush(NULL);
-    pid_t pid = fork();
+    pid_t test = getpid(), pid = fork();
     cr_assert(pid >= 0);
     if (pid > 0)
         return pid;
+    /* A test that fails leaves nobody behind. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != test)
+        _exit(127);
     int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, PASSPHRASE_MODE);
     if (log >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0 &&
         (ready_fd < 0 || dup2(ready_fd, 9) >= 0))

@@ -25,7 +25,7 @@ struct daemon {
 void daemon_make(struct daemon *daemon);
 /* Writes profiles/NAME.conf and lists it in the configuration. */
 void daemon_add_profile(const struct daemon *daemon, const char *name, const char *text);
-/* Begins to start, and waits until it is ready. */
+/* Begins to start, and waits until it is ready. It ends with the thread that started it, too. */
 void daemon_spawn(struct daemon *daemon);
 void daemon_wait_ready(struct daemon *daemon);
 static inline void daemon_start(struct daemon *daemon)
