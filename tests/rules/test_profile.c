@@ -24,6 +24,7 @@ static void check_refused(const char *field)
     refusal = (struct ca_refusal){ "-", "-" };
     check_err(rules_profile_prepare(profile, arena, &refusal), CA_ERR_CONFIG);
     cr_assert_str_eq(refusal.field, field, "%s: %s", refusal.field, refusal.rule);
+    tear_down();
     set_up();
 }
 

@@ -20,22 +20,32 @@ static inline void golden_path(const char *name, char path[512])
     snprintf(path, 512, "%s/vectors/%s.hex", TESTS_DIR, name);
 }
 
-/* Allocated and never freed: one test is one process. */
+/* What was loaded, kept to the end of the process: one test is one process. */
+struct golden_file {
+    struct golden_file *next;
+    uint8_t bytes[GOLDEN_LEN_MAX];
+};
+static struct golden_file *golden_files;
+
+/* Valid until the process ends. */
 static inline struct ca_bytes golden_load(const char *name)
 {
-    uint8_t *bytes = malloc(GOLDEN_LEN_MAX);
+    struct golden_file *loaded = malloc(sizeof(*loaded));
     size_t len = 0;
     unsigned octet;
     char path[512];
 
+    cr_assert(loaded != NULL);
+    loaded->next = golden_files;
+    golden_files = loaded;
     golden_path(name, path);
     FILE *file = fopen(path, "r");
     cr_assert(file != NULL, "%s: cannot be opened", path);
     while (len < GOLDEN_LEN_MAX && fscanf(file, "%2x", &octet) == 1)
-        bytes[len++] = (uint8_t)octet;
+        loaded->bytes[len++] = (uint8_t)octet;
     cr_assert(feof(file), "%s: not hexadecimal", path);
     fclose(file);
-    return ca_bytes_of(bytes, len);
+    return ca_bytes_of(loaded->bytes, len);
 }
 
 static inline void golden_save(const char *name, struct ca_bytes bytes)
