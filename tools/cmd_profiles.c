@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* profiles: all that were ever configured, and what each of them said. */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "ca/base/text.h"
@@ -174,8 +173,6 @@ static int run(const struct command_line *line, struct profiles *profiles)
         command_failed("%s: no such profile", line->argv[i]);
         profiles->wrong++;
     }
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return command_failed("standard output: %s", strerror(errno));
     return err == CA_OK && profiles->wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
