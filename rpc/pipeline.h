@@ -18,7 +18,8 @@
 
 struct rpc_pipeline;
 
-/* Sends the call's answer (packed at once) and ends the call. Any worker thread. */
+/* Sends the call's answer (packed at once) and ends the call. Called by workers and the keeper of
+ * CRLs, with no lock held: it may wait for the transport, whose own threads never come here. */
 struct rpc_outlet {
     void (*answer)(void *arg, struct rpc_call *call);
     void *arg;

@@ -195,7 +195,8 @@ int cmd_audit(int argc, char **argv)
         "                     number, time, kind, actor, object and chain digest\n"
         "  audit verify       is the log whole? see audit verify --help\n"
         "\nObjects are serial numbers; of crl records issuer/shard/number; of refused ones the\n"
-        "request id that was used before; of started ones the digest of the configuration.\n";
+        "request id that was used before; of started ones the digest of the configuration; of\n"
+        "profile ones its identity. Without an object there is a hyphen.\n";
     struct command_line line = { .usage = "audit [OPTION...] | audit verify [OPTION...]",
                                  .about = about,
                                  .options = OPTIONS,
