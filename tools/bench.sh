@@ -139,12 +139,13 @@ daemon_stop() {
 }
 trap daemon_stop EXIT
 
+last_cpu=$(taskset -cp $$ | sed 's/.*[^0-9]//')
 # load NAME KEY PREFIX OPTION...: figures of one run against the instance NAME. The client stays on the
 # last processor: nng's threads in it would otherwise wander over those the daemon works on.
 load() {
     local name=$1 key=$2 prefix=$3
     shift 3
-    taskset -c $(($(nproc) - 1)) "$bin/certmill-load" --url "$(url_of "$name")" --csrs "$(csrs "$key")" --profile enterprise \
+    taskset -c "$last_cpu" "$bin/certmill-load" --url "$(url_of "$name")" --csrs "$(csrs "$key")" --profile enterprise \
         --value uscc=%uscc --pid "$daemon_pid" --prefix "$prefix." --verify 16 "$@"
 }
 
