@@ -24,6 +24,7 @@ enum {
     ANSWERS_HELD = 65,  /* of one connection, in nng 1.5: its queue, and one that leaves */
     UNREAD_OCTETS_DEFAULT = 32 << 20,
     UNREAD_PARTS = 4, /* one connection has such a part of what its uid has */
+    UNREAD_LITTLE = 64 << 10, /* it has this anyhow: before the next look nobody knows who reads */
     LOOK_EVERY_MS = 10,
     CONNECTIONS_DEFAULT = 512,
     UID_CONNECTIONS_DEFAULT = 128,
@@ -332,16 +333,16 @@ static void unread_look_at_all(struct rpc_server *server)
 
 /*
  * Would this answer only take memory? What its connection has unread, or those of its uid
- * together, is bounded; but one answer it can always have.
+ * together, is bounded; but one answer, or a few small ones, it can always have.
  */
 static bool unread_is_too_much(const struct rpc_server *server, const struct connection *connection,
                                size_t octets)
 {
     size_t most = server->limits.unread_octets_max;
+    size_t held = connection->unread.octets + octets;
 
-    return connection->unread.octets > 0 &&
-           (connection->unread.octets + octets > most / UNREAD_PARTS ||
-            connection->peer->unread + octets > most);
+    return connection->unread.octets > 0 && held > UNREAD_LITTLE &&
+           (held > most / UNREAD_PARTS || connection->peer->unread + octets > most);
 }
 
 /* False: the answer is not to be sent. The lock is not held. */
