@@ -23,7 +23,7 @@ enum {
     ANSWER_QUEUE = 256, /* of all, before nng sorts them by connection: short, as all wait there */
     ANSWERS_HELD = 65,  /* of one connection, in nng 1.5: its queue, and one that leaves */
     UNREAD_OCTETS_DEFAULT = 32 << 20,
-    UNREAD_PARTS = 4, /* one connection has such a part of what its uid has */
+    UNREAD_PARTS = 4,         /* one connection has such a part of what its uid has */
     UNREAD_LITTLE = 64 << 10, /* it has this anyhow: before the next look nobody knows who reads */
     LOOK_EVERY_MS = 10,
     CONNECTIONS_DEFAULT = 512,

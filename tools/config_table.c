@@ -62,7 +62,7 @@ static const struct config_item LIMIT_ITEMS[] = {
       "the same of one connection", ITEM(config_limit_settings, caller_octets) },
     { "unread_octets", CONFIG_KIND_NUMBER, 65536, 1ull << 40, "33554432",
       "octets of answers that connections of one uid do not read, before more are dropped, and four"
-      " times what one connection may leave unread; each may leave 64 KiB in any case",
+      " times what one connection may leave unread",
       ITEM(config_limit_settings, unread_octets) },
     { "connections", CONFIG_KIND_NUMBER, 1, 65536, "512",
       "open at a time; those without a uid may have half, root and the daemon's own uid come on"
