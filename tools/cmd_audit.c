@@ -2,44 +2,36 @@
 /* audit: what was done, by whom, in order. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "ca/base/text.h"
 #include "tools/audit_log.h"
+#include "tools/feed.h"
 
 enum {
-    PAUSE_S = 1,
     TEXT_LEN = 2 * UINT8_MAX, /* of what a record can hold, in hexadecimal */
     CRL_OBJECT_LEN = STORE_DIGEST_LEN + 4 + 8,
 };
 
-enum audit_option { AUDIT_SINCE, AUDIT_MAX, AUDIT_FOLLOW, AUDIT_CONFIG };
+enum audit_option { AUDIT_CONFIG = FEED_OPTION_COUNT };
 
 static const struct command_option OPTIONS[] = {
-    [AUDIT_SINCE] = { "since", "N", "only those after this sequence number" },
-    [AUDIT_MAX] = { "max", "N", "stop after so many" },
-    [AUDIT_FOLLOW] = { "follow", NULL, "go on as they happen; with --json an object a line" },
+    FEED_OPTIONS,
     [AUDIT_CONFIG] = { "config", "FILE", "no daemon: what is in the data this file names" },
 };
 
 struct listing {
-    uint64_t since, max, count;
+    struct feed feed;
     const char *config_path;
-    bool follows, is_json, is_at_end;
-    struct json json;
 };
 
 static bool take(void *arg, size_t option, const char *value)
 {
     struct listing *listing = arg;
 
-    switch ((enum audit_option)option) {
-    case AUDIT_SINCE: return command_number("since", value, 0, INT64_MAX, &listing->since);
-    case AUDIT_MAX: return command_number("max", value, 1, UINT64_MAX, &listing->max);
-    case AUDIT_FOLLOW: listing->follows = true; return true;
-    case AUDIT_CONFIG: listing->config_path = value; return true;
-    }
-    return false;
+    if (option != AUDIT_CONFIG)
+        return feed_take(&listing->feed, (enum feed_option)option, value);
+    listing->config_path = value;
+    return true;
 }
 
 /* ---- a record */
@@ -128,43 +120,23 @@ static void print_json(struct json *json, const struct store_audit_entry *entry)
 
 /* ---- all of them */
 
-static enum ca_err print_page(struct audit_log *log, struct listing *listing)
+static enum ca_err print_page(void *log, struct feed *feed)
 {
     struct audit_page page;
-    uint64_t left = listing->max - listing->count;
-    enum ca_err err = audit_log_read(log, listing->since,
-                                     left < AUDIT_PAGE_MAX ? (size_t)left : AUDIT_PAGE_MAX, &page);
+    enum ca_err err = audit_log_read(log, feed->since, feed_page(feed), &page);
 
     if (err != CA_OK)
         return err;
     for (size_t i = 0; i < page.count; i++) {
-        if (listing->is_json)
-            print_json(&listing->json, &page.entries[i]);
+        if (feed->is_json)
+            print_json(&feed->json, &page.entries[i]);
         else
             print_line(&page.entries[i]);
-        listing->since = page.entries[i].sequence;
+        feed->since = page.entries[i].sequence;
     }
-    listing->count += page.count;
-    listing->is_at_end = page.count == 0 || listing->since >= page.last.sequence;
+    feed->count += page.count;
+    feed->is_at_end = page.count == 0 || feed->since >= page.last.sequence;
     return CA_OK;
-}
-
-/* To the end, or until somebody stops it. */
-static enum ca_err print_all(struct audit_log *log, struct listing *listing)
-{
-    const struct timespec pause = { .tv_sec = PAUSE_S };
-    enum ca_err err = CA_OK;
-
-    while (err == CA_OK && listing->count < listing->max) {
-        if ((err = print_page(log, listing)) != CA_OK || !listing->is_at_end)
-            continue;
-        if (!listing->follows)
-            break;
-        if (fflush(stdout) != 0) /* who reads has gone, as certmill.c tells */
-            break;
-        nanosleep(&pause, NULL);
-    }
-    return err;
 }
 
 static int run(const struct command_line *line, struct listing *listing)
@@ -173,18 +145,11 @@ static int run(const struct command_line *line, struct listing *listing)
 
     if (audit_log_open(line, listing->config_path, &log) != CA_OK)
         return EXIT_FAILURE;
-    listing->is_json = line->is_json;
-    json_init(&listing->json, stdout);
-    listing->json.is_one_line = listing->follows;
-    if (listing->is_json && !listing->follows)
-        json_array(&listing->json, NULL);
-    enum ca_err err = print_all(log, listing);
-    if (listing->is_json && !listing->follows)
-        json_end(&listing->json);
+    enum ca_err err = feed_run(&listing->feed, line->is_json, print_page, log);
     audit_log_close(log);
     if (err != CA_OK)
         return command_failed("record %" PRIu64 " and those behind it were not read",
-                              listing->since + 1);
+                              listing->feed.since + 1);
     return EXIT_SUCCESS;
 }
 
@@ -202,7 +167,7 @@ int cmd_audit(int argc, char **argv)
                                  .options = OPTIONS,
                                  .option_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
                                  .asks_daemon = true };
-    struct listing listing = { .max = UINT64_MAX };
+    struct listing listing = { .feed.max = UINT64_MAX };
     int exit_code = EXIT_FAILURE;
 
     if (argc > 1 && strcmp(argv[1], "verify") == 0)
@@ -211,7 +176,8 @@ int cmd_audit(int argc, char **argv)
         return exit_code;
     if (line.argc > 0)
         return command_wrong("audit takes options, or verify");
-    if (listing.config_path != NULL && (line.url != NULL || line.dir != NULL || listing.follows))
+    if (listing.config_path != NULL &&
+        (line.url != NULL || line.dir != NULL || listing.feed.follows))
         return command_wrong("--config asks no daemon: no --url, no --dir, no --follow");
     return run(&line, &listing);
 }

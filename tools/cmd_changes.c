@@ -2,37 +2,15 @@
 /* changes: every change of a certificate's state, in order. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "ca/base/text.h"
-#include "tools/command.h"
+#include "tools/feed.h"
 
-enum { CHANGES_LIMIT = 1000, CHANGES_PAUSE_S = 1 };
-
-enum changes_option { CHANGES_SINCE, CHANGES_MAX, CHANGES_FOLLOW };
-
-static const struct command_option OPTIONS[] = {
-    [CHANGES_SINCE] = { "since", "N", "only those after this sequence number" },
-    [CHANGES_MAX] = { "max", "N", "stop after so many" },
-    [CHANGES_FOLLOW] = { "follow", NULL, "go on as they happen; with --json an object a line" },
-};
-
-struct changes {
-    uint64_t since, max, count;
-    bool follows, is_json, is_at_end;
-    struct json json;
-};
+static const struct command_option OPTIONS[] = { FEED_OPTIONS };
 
 static bool take(void *arg, size_t option, const char *value)
 {
-    struct changes *changes = arg;
-
-    switch ((enum changes_option)option) {
-    case CHANGES_SINCE: return command_number("since", value, 0, INT64_MAX, &changes->since);
-    case CHANGES_MAX: return command_number("max", value, 1, UINT64_MAX, &changes->max);
-    case CHANGES_FOLLOW: changes->follows = true; return true;
-    }
-    return false;
+    return feed_take(arg, (enum feed_option)option, value);
 }
 
 static const char *reason_text(const Certmill__Change *change)
@@ -40,10 +18,8 @@ static const char *reason_text(const Certmill__Change *change)
     return change->reason == 0 ? "-" : command_reason_name(change->reason);
 }
 
-static void print_json(struct changes *changes, const Certmill__Change *change)
+static void print_json(struct json *json, const Certmill__Change *change)
 {
-    struct json *json = &changes->json;
-
     json_object(json, NULL);
     json_number(json, "sequence", change->sequence);
     json_signed(json, "time_us", change->time_us);
@@ -67,32 +43,31 @@ static void print_line(const Certmill__Change *change)
            reason_text(change));
 }
 
-static enum ca_err print_answer(struct changes *changes, const Certmill__ChangesAnswer *answer)
+static enum ca_err print_answer(struct feed *feed, const Certmill__ChangesAnswer *answer)
 {
     for (size_t i = 0; i < answer->n_changes; i++) {
         const Certmill__Change *change = answer->changes[i];
-        if (change->sequence <= changes->since) /* or we would never come to an end */
+        if (change->sequence <= feed->since) /* or we would never come to an end */
             return CA_ERR_MESSAGE_MALFORMED;
-        changes->since = change->sequence;
-        changes->count++;
-        if (changes->is_json)
-            print_json(changes, change);
+        feed->since = change->sequence;
+        feed->count++;
+        if (feed->is_json)
+            print_json(&feed->json, change);
         else
             print_line(change);
     }
-    changes->is_at_end = answer->n_changes == 0 || changes->since >= answer->last;
+    feed->is_at_end = answer->n_changes == 0 || feed->since >= answer->last;
     return CA_OK;
 }
 
-static enum ca_err ask_page(struct rpc_client *client, struct changes *changes)
+static enum ca_err print_page(void *client, struct feed *feed)
 {
     Certmill__ChangesRequest method = CERTMILL__CHANGES_REQUEST__INIT;
     Certmill__Request request = CERTMILL__REQUEST__INIT;
-    uint64_t left = changes->max - changes->count;
     Certmill__Answer *answer;
 
-    method.since = changes->since;
-    method.limit = left < CHANGES_LIMIT ? (uint32_t)left : CHANGES_LIMIT;
+    method.since = feed->since;
+    method.limit = (uint32_t)feed_page(feed);
     request.version = 1;
     request.method_case = CERTMILL__REQUEST__METHOD_CHANGES;
     request.changes = &method;
@@ -100,7 +75,7 @@ static enum ca_err ask_page(struct rpc_client *client, struct changes *changes)
     if (err != CA_OK)
         return err;
     err = answer->method_case == CERTMILL__ANSWER__METHOD_CHANGES
-              ? print_answer(changes, answer->changes)
+              ? print_answer(feed, answer->changes)
               : CA_ERR_MESSAGE_MALFORMED;
     if (err != CA_OK)
         command_failed("%s", ca_err_text(err));
@@ -108,38 +83,13 @@ static enum ca_err ask_page(struct rpc_client *client, struct changes *changes)
     return err;
 }
 
-/* To the end, or until somebody stops it. */
-static enum ca_err ask_all(struct rpc_client *client, struct changes *changes)
-{
-    const struct timespec pause = { .tv_sec = CHANGES_PAUSE_S };
-    enum ca_err err = CA_OK;
-
-    while (err == CA_OK && changes->count < changes->max) {
-        if ((err = ask_page(client, changes)) != CA_OK || !changes->is_at_end)
-            continue;
-        if (!changes->follows)
-            break;
-        if (fflush(stdout) != 0) /* who reads has gone, as certmill.c tells */
-            break;
-        nanosleep(&pause, NULL);
-    }
-    return err;
-}
-
-static int run(const struct command_line *line, struct changes *changes)
+static int run(const struct command_line *line, struct feed *feed)
 {
     struct rpc_client *client;
 
     if (command_connect(line, &client) != CA_OK)
         return EXIT_FAILURE;
-    changes->is_json = line->is_json;
-    json_init(&changes->json, stdout);
-    changes->json.is_one_line = changes->follows;
-    if (line->is_json && !changes->follows)
-        json_array(&changes->json, NULL);
-    enum ca_err err = ask_all(client, changes);
-    if (line->is_json && !changes->follows)
-        json_end(&changes->json);
+    enum ca_err err = feed_run(feed, line->is_json, print_page, client);
     rpc_client_close(client);
     return err == CA_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -155,12 +105,12 @@ int cmd_changes(int argc, char **argv)
                                  .options = OPTIONS,
                                  .option_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
                                  .asks_daemon = true };
-    struct changes changes = { .max = UINT64_MAX };
+    struct feed feed = { .max = UINT64_MAX };
     int exit_code = EXIT_FAILURE;
 
-    if (!command_line_parse(&line, argc, argv, take, &changes, &exit_code))
+    if (!command_line_parse(&line, argc, argv, take, &feed, &exit_code))
         return exit_code;
     if (line.argc > 0)
         return command_wrong("changes takes options only");
-    return run(&line, &changes);
+    return run(&line, &feed);
 }
