@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/audit_service.h"
 
-#include <lmdb.h>
 #include <stdio.h>
 
 #include "ca/crypto/digest.h"
 #include "tests/support/check.h"
+#include "tests/support/data_file.h"
 #include "tests/support/life.h"
 
 enum { CHAINED_MAX = 256, LEN_AT_ACTOR = 1 + 1 + 8 + 16 + 16 };
@@ -168,29 +168,22 @@ static void alter(uint8_t sequence, size_t at)
 {
     uint8_t key[8] = { [7] = sequence }, copy[CHAINED_MAX];
     MDB_val key_val = { sizeof(key), key }, value;
-    MDB_env *env;
-    MDB_txn *txn;
-    MDB_dbi table;
     char path[96];
 
     snprintf(path, sizeof(path), "%s/data", instance.dir);
-    cr_assert_eq(mdb_env_create(&env), 0);
-    cr_assert(mdb_env_set_maxdbs(env, 32) == 0 && mdb_env_set_mapsize(env, 1 << 30) == 0);
-    cr_assert_eq(mdb_env_open(env, path, 0, 0600), 0);
-    cr_assert_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
-    cr_assert_eq(mdb_dbi_open(txn, "audit", 0, &table), 0);
-    cr_assert_eq(mdb_get(txn, table, &key_val, &value), 0);
+    struct data_file file = data_file_open(path);
+    MDB_dbi table = data_file_table(&file, "audit");
+    cr_assert_eq(mdb_get(file.txn, table, &key_val, &value), 0);
     cr_assert_leq(value.mv_size, sizeof(copy));
     memcpy(copy, value.mv_data, value.mv_size);
     value.mv_data = copy;
     if (at == SIZE_MAX) {
-        cr_assert_eq(mdb_del(txn, table, &key_val, NULL), 0);
+        cr_assert_eq(mdb_del(file.txn, table, &key_val, NULL), 0);
     } else {
         copy[at] ^= 1;
-        cr_assert_eq(mdb_put(txn, table, &key_val, &value, 0), 0);
+        cr_assert_eq(mdb_put(file.txn, table, &key_val, &value, 0), 0);
     }
-    cr_assert_eq(mdb_txn_commit(txn), 0);
-    mdb_env_close(env);
+    data_file_close(&file);
 }
 
 Test(audit_service, an_altered_record_is_not_told_and_those_around_it_are)

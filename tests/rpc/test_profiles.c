@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/profiles.h"
 
-#include <lmdb.h>
 #include <stdio.h>
 
 #include "ca/rules/life.h"
 #include "tests/support/check.h"
+#include "tests/support/data_file.h"
 #include "tests/support/faults.h"
 #include "tests/support/life.h"
 
@@ -355,20 +355,10 @@ Test(profiles, what_is_asked_wrong_is_refused)
 
 static void forget_all(void)
 {
-    MDB_env *env;
-    MDB_txn *txn;
-    MDB_dbi table;
     char path[96];
 
     snprintf(path, sizeof(path), "%s/data", instance.dir);
-    cr_assert_eq(mdb_env_create(&env), 0);
-    cr_assert(mdb_env_set_maxdbs(env, 32) == 0 && mdb_env_set_mapsize(env, 1 << 30) == 0);
-    cr_assert_eq(mdb_env_open(env, path, 0, 0600), 0);
-    cr_assert_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
-    cr_assert_eq(mdb_dbi_open(txn, "profiles", 0, &table), 0);
-    cr_assert_eq(mdb_drop(txn, table, 1), 0);
-    cr_assert_eq(mdb_txn_commit(txn), 0);
-    mdb_env_close(env);
+    data_file_drop(path, "profiles");
 }
 
 Test(profiles, certificates_of_a_profile_that_nobody_remembers_are_revoked_and_released_only)

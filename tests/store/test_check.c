@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records that are each sealed rightly but contradict each other: what only store_check() sees. */
-#include <lmdb.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "store/record_status.h"
+#include "tests/support/data_file.h"
 #include "tests/support/store.h"
 
 enum { REVOKED = 10, HELD = 20, PRUNED = 30, FIRST = 3, SECOND = 41, PROFILE = 4 };
@@ -63,7 +63,6 @@ TestSuite(check, .init = make_data, .fini = test_dir_remove, .timeout = 120);
 
 /* ---- the data file, with LMDB's own hands */
 
-static MDB_env *env;
 static MDB_txn *txn;
 
 static MDB_dbi table(const char *name)
@@ -433,13 +432,11 @@ static enum ca_err check_whole(struct store_damage *damage)
 
 static void damage_data(void (*damage)(void))
 {
-    cr_assert_eq(mdb_env_create(&env), 0);
-    cr_assert(mdb_env_set_maxdbs(env, 32) == 0 && mdb_env_set_mapsize(env, 1 << 30) == 0);
-    cr_assert_eq(mdb_env_open(env, test_path, 0, 0600), 0);
-    cr_assert_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    struct data_file file = data_file_open(test_path);
+
+    txn = file.txn;
     damage();
-    cr_assert_eq(mdb_txn_commit(txn), 0);
-    mdb_env_close(env);
+    data_file_close(&file);
 }
 
 Test(check, records_that_contradict_each_other_are_told)

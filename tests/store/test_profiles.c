@@ -2,6 +2,7 @@
 #include <lmdb.h>
 
 #include "store/record.h"
+#include "tests/support/data_file.h"
 #include "tests/support/store.h"
 
 static struct store *store;
@@ -156,20 +157,9 @@ Test(profiles, there_is_an_end_to_how_many_are_remembered)
 
 static void drop_table(void)
 {
-    MDB_env *env;
-    MDB_txn *txn;
-    MDB_dbi table;
-
     store_close(store);
     store = NULL;
-    cr_assert_eq(mdb_env_create(&env), 0);
-    cr_assert(mdb_env_set_maxdbs(env, 32) == 0 && mdb_env_set_mapsize(env, 1 << 30) == 0);
-    cr_assert_eq(mdb_env_open(env, test_path, 0, 0600), 0);
-    cr_assert_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
-    cr_assert_eq(mdb_dbi_open(txn, "profiles", 0, &table), 0);
-    cr_assert_eq(mdb_drop(txn, table, 1), 0);
-    cr_assert_eq(mdb_txn_commit(txn), 0);
-    mdb_env_close(env);
+    data_file_drop(test_path, "profiles");
 }
 
 static bool has_table(void)

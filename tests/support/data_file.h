@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* data_file: what somebody else does to the data of a store that is closed. */
+#pragma once
+
+#include <criterion/criterion.h>
+#include <lmdb.h>
+
+struct data_file {
+    MDB_env *env;
+    MDB_txn *txn;
+};
+
+static inline struct data_file data_file_open(const char *folder)
+{
+    struct data_file file;
+
+    cr_assert_eq(mdb_env_create(&file.env), 0);
+    cr_assert(mdb_env_set_maxdbs(file.env, 32) == 0 && mdb_env_set_mapsize(file.env, 1 << 30) == 0);
+    cr_assert_eq(mdb_env_open(file.env, folder, 0, 0600), 0);
+    cr_assert_eq(mdb_txn_begin(file.env, NULL, 0, &file.txn), 0);
+    return file;
+}
+
+static inline MDB_dbi data_file_table(const struct data_file *file, const char *name)
+{
+    MDB_dbi table;
+
+    cr_assert_eq(mdb_dbi_open(file->txn, name, 0, &table), 0);
+    return table;
+}
+
+/* What was done is kept. */
+static inline void data_file_close(struct data_file *file)
+{
+    cr_assert_eq(mdb_txn_commit(file->txn), 0);
+    mdb_env_close(file->env);
+}
+
+/* The data is that of a version that did not have the table. */
+static inline void data_file_drop(const char *folder, const char *name)
+{
+    struct data_file file = data_file_open(folder);
+
+    cr_assert_eq(mdb_drop(file.txn, data_file_table(&file, name), 1), 0);
+    data_file_close(&file);
+}
