@@ -61,7 +61,7 @@ void crypto_ec_lanes_base_init(const struct ec_curve *curve, struct ec_lanes_bas
             z[i] = point.z;
             crypto_ec_point_add_public(curve, &point, &point, &twice);
         }
-        crypto_ec_number_invert_many(&curve->p, z, EC_INVERT_MAX);
+        crypto_ec_number_invert_many_public(&curve->p, z, EC_INVERT_MAX);
         for (int i = 0; i < EC_INVERT_MAX; i++) {
             crypto_ec_number_square(&curve->p, &t, &z[i]);
             crypto_ec_number_mul(&curve->p, &some[i].x, &some[i].x, &t);

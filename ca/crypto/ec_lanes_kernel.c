@@ -395,7 +395,7 @@ EC_INLINE_LARGE void verify_all(enum crypto_ec_curve id, const struct ec_curve *
         for (size_t i = 0; i < EC_LANES; i++)
             z[done + i] = w->z[i];
     }
-    crypto_ec_number_invert_many(&curve->p, z, (count + EC_LANES - 1) / EC_LANES * EC_LANES);
+    crypto_ec_number_invert_many_public(&curve->p, z, (count + EC_LANES - 1) / EC_LANES * EC_LANES);
     for (size_t done = 0; done < count; done += EC_LANES) {
         struct lanes_window *w = &window[done / EC_LANES];
 
