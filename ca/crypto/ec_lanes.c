@@ -47,6 +47,17 @@ void crypto_ec_lanes_comb_init(const struct ec_curve *curve, const struct ec_com
     }
 }
 
+void crypto_ec_lanes_public_comb_init(const struct ec_curve *curve, const struct ec_comb *comb,
+                                      struct ec_lanes_public_comb *out)
+{
+    for (int row = 0; row < EC_COMB_ROWS; row++) {
+        for (int i = 0; i < EC_COMB_ENTRIES; i++) {
+            to_limbs(curve, &comb->entry[row][i].x, out->entry[row][i]);
+            to_limbs(curve, &comb->entry[row][i].y, out->entry[row][i] + EC_LIMBS);
+        }
+    }
+}
+
 /* Odd multiples, made affine EC_INVERT_MAX at a time. */
 void crypto_ec_lanes_base_init(const struct ec_curve *curve, struct ec_lanes_base *out)
 {
