@@ -16,7 +16,7 @@
 #include "rpc/pipeline.h"
 
 enum {
-    RECEIVERS = 4, /* messages decoded at the same time */
+    RECEIVERS = 2, /* messages decoded at the same time; more of them wait for nng's locks */
     MESSAGE_SIZE_DEFAULT = 1 << 20,
     MESSAGE_SIZE_FLOOR = 4096,
     MESSAGE_KEPT_MAX = 16 * 1024, /* of a request's, for its answer: more is let go at once */
