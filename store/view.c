@@ -401,6 +401,19 @@ enum ca_err store_find_intents(struct store_view *view, uint64_t after,
     return store_scan_end(&scan, err, count, count_out);
 }
 
+/* Why a change or audit record is not there: there are none behind the last, and no holes before.
+ */
+static enum ca_err view_absent(struct store_view *view, enum store_table table, uint64_t sequence)
+{
+    struct store_head head;
+    enum ca_err err = store_view_head(view, &head);
+
+    if (err != CA_OK)
+        return err;
+    uint64_t last = table == STORE_TABLE_AUDIT ? head.audit_sequence : head.change_sequence;
+    return sequence > last ? CA_ERR_NOT_FOUND : CA_ERR_STORAGE_CORRUPT;
+}
+
 /* A damaged record is told to who begins at it, and nobody else. */
 static enum ca_err scan_end_at_damage(struct store_scan *scan, enum ca_err err, size_t count,
                                       size_t *count_out)
@@ -430,6 +443,8 @@ enum ca_err store_find_changes(struct store_view *view, uint64_t after,
         if (err == CA_OK)
             changes_out[count++] = record.change;
     }
+    if (err == CA_ERR_NOT_FOUND && count == 0)
+        err = view_absent(view, STORE_TABLE_CHANGES, after + 1);
     return scan_end_at_damage(&scan, err, count, count_out);
 }
 
@@ -441,17 +456,6 @@ enum ca_err store_view_audit_head(struct store_view *view, struct store_audit_he
     *head_out = (struct store_audit_head){ .sequence = head.audit_sequence };
     memcpy(head_out->chain, head.audit_head, STORE_CHAIN_LEN);
     return err;
-}
-
-/* Why a record is not there: there are none behind the head, and no holes before. */
-static enum ca_err audit_absent(struct store_view *view, uint64_t sequence)
-{
-    struct store_audit_head head;
-    enum ca_err err = store_view_audit_head(view, &head);
-
-    if (err != CA_OK)
-        return err;
-    return sequence > head.sequence ? CA_ERR_NOT_FOUND : CA_ERR_STORAGE_CORRUPT;
 }
 
 enum ca_err store_find_audit_head(struct store_view *view, uint64_t sequence,
@@ -469,7 +473,7 @@ enum ca_err store_find_audit_head(struct store_view *view, uint64_t sequence,
     enum ca_err err =
         store_view_get(view, STORE_TABLE_AUDIT, ca_bytes_of(key, sizeof(key)), &value);
     if (err != CA_OK)
-        return err == CA_ERR_NOT_FOUND ? audit_absent(view, sequence) : err;
+        return err == CA_ERR_NOT_FOUND ? view_absent(view, STORE_TABLE_AUDIT, sequence) : err;
     if (value.len < STORE_AUDIT_LEN_MIN || value.len > STORE_AUDIT_LEN_MAX)
         return CA_ERR_STORAGE_CORRUPT;
     head_out->sequence = sequence;
@@ -500,5 +504,7 @@ enum ca_err store_find_audit(struct store_view *view, uint64_t after,
             count++;
         }
     }
+    if (err == CA_ERR_NOT_FOUND && count == 0)
+        err = view_absent(view, STORE_TABLE_AUDIT, after + 1);
     return scan_end_at_damage(&scan, err, count, count_out);
 }

@@ -145,3 +145,29 @@ Test(lists, a_damaged_profile_is_named_and_hides_no_other)
     }
     cr_assert_eq(damaged_count, 1);
 }
+
+Test(lists, the_last_audit_record_or_change_that_is_lost_is_no_end)
+{
+    struct store_audit_entry entries[LIST_MAX];
+    struct store_change changes[LIST_MAX];
+    uint8_t key[STORE_SEQUENCE_LEN];
+    struct store_info info;
+    size_t count;
+
+    store_info(store, &info);
+    cr_assert(info.audit_sequence == info.change_sequence && info.audit_sequence < LIST_MAX);
+    store_record_sequence_key(info.audit_sequence, key);
+    data_file_lose(test_path, "audit", ca_bytes_of(key, sizeof(key)));
+    data_file_lose(test_path, "changes", ca_bytes_of(key, sizeof(key)));
+    view = test_view_open(store);
+    check_ok(store_find_audit(view, 0, entries, LIST_MAX, &count));
+    cr_assert_eq(count, info.audit_sequence - 1);
+    check_err(store_find_audit(view, count, entries, LIST_MAX, &count), CA_ERR_STORAGE_CORRUPT);
+    check_ok(store_find_changes(view, 0, changes, LIST_MAX, &count));
+    cr_assert_eq(count, info.change_sequence - 1);
+    check_err(store_find_changes(view, count, changes, LIST_MAX, &count), CA_ERR_STORAGE_CORRUPT);
+    for (uint64_t after = info.change_sequence; after <= info.change_sequence + 1; after++) {
+        check_ok(store_find_changes(view, after, changes, LIST_MAX, &count));
+        cr_assert_eq(count, 0);
+    }
+}

@@ -61,19 +61,40 @@ static inline void data_file_flip(const char *folder, const char *name, struct c
     data_file_close(&file);
 }
 
-/* The last octet of a record becomes another: its seal is broken. By another process, so that the
- * store may be open here. */
-static inline void data_file_damage(const char *folder, const char *name, struct ca_bytes key)
+static inline void data_file_del(const char *folder, const char *name, struct ca_bytes key)
+{
+    struct data_file file = data_file_open(folder);
+    MDB_val key_val = { key.len, (void *)(uintptr_t)key.data };
+
+    cr_assert_eq(mdb_del(file.txn, data_file_table(&file, name), &key_val, NULL), 0);
+    data_file_close(&file);
+}
+
+/* By another process, so that the store may be open here. */
+static inline void data_file_outside(void (*change)(const char *, const char *, struct ca_bytes),
+                                     const char *folder, const char *name, struct ca_bytes key)
 {
     int status = -1;
     pid_t child = fork();
 
     cr_assert(child >= 0);
     if (child == 0) {
-        data_file_flip(folder, name, key);
+        change(folder, name, key);
         _exit(0);
     }
     cr_assert(waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* The last octet of a record becomes another: its seal is broken. The store may be open. */
+static inline void data_file_damage(const char *folder, const char *name, struct ca_bytes key)
+{
+    data_file_outside(data_file_flip, folder, name, key);
+}
+
+/* A record is no longer there. The store may be open. */
+static inline void data_file_lose(const char *folder, const char *name, struct ca_bytes key)
+{
+    data_file_outside(data_file_del, folder, name, key);
 }
 
 /* The data is that of a version that did not have the table. */
