@@ -75,21 +75,32 @@ static void call_end(struct rpc_pipeline *pipeline, struct rpc_caller *caller)
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err)
+void rpc_pipeline_answer_from(struct rpc_pipeline *pipeline, struct rpc_call *call,
+                              struct store_view *view)
 {
+    const struct rpc_outlet *outlet = &pipeline->outlet;
     struct rpc_caller *caller = call->caller;
     size_t count = call->item_count;
     struct rpc_batch *batches[RPC_ITEMS_MAX];
 
     for (size_t i = 0; i < count; i++)
         batches[i] = call->items[i]->batch;
-    if (err != CA_OK)
-        rpc_call_refuse(call, err);
     place_free(pipeline, call);
-    pipeline->outlet.answer(pipeline->outlet.arg, call); /* the call is gone */
+    void *packed = outlet->pack(outlet->arg, call); /* the call is gone, and lends no more */
+    if (view != NULL)
+        store_view_rest(view);
     for (size_t i = 0; i < count; i++)
         rpc_batch_release(pipeline, batches[i]);
+    if (packed != NULL)
+        outlet->send(outlet->arg, packed);
     call_end(pipeline, caller);
+}
+
+void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err)
+{
+    if (err != CA_OK)
+        rpc_call_refuse(call, err);
+    rpc_pipeline_answer_from(pipeline, call, NULL);
 }
 
 void rpc_item_settle(struct rpc_pipeline *pipeline, struct rpc_issue *item)

@@ -167,6 +167,9 @@ void rpc_batch_release(struct rpc_pipeline *pipeline, struct rpc_batch *batch); 
 void rpc_batches_free(struct rpc_pipeline *pipeline);
 /* Refused (err) or filled in: sent, and its place free again. The lock is not held. */
 void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err);
+/* The same of what lends from a view, which rests before the transport is waited for. */
+void rpc_pipeline_answer_from(struct rpc_pipeline *pipeline, struct rpc_call *call,
+                              struct store_view *view);
 /* Tells an item's call that it has ended, if it has; the last one answers the call. The lock is not
  * held. */
 void rpc_item_settle(struct rpc_pipeline *pipeline, struct rpc_issue *item);

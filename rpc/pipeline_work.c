@@ -103,8 +103,7 @@ static void read_call(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
         return;
     }
     rpc_service_read(worker, call);
-    rpc_pipeline_answer(pipeline, call, CA_OK);
-    store_view_rest(worker->view);
+    rpc_pipeline_answer_from(pipeline, call, worker->view);
 }
 
 /* Takes a batch of what callers wait for. The lock is held, and let go of. */

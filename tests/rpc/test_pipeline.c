@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "store/tables.h"
 #include "tests/support/pipeline.h"
 
 /* The linker sends the pipeline's calls of it through here (--wrap). */
@@ -349,6 +350,30 @@ Test(pipeline, whoever_has_an_answer_finds_its_place_free)
         snprintf(id, sizeof(id), "request-%08d", i);
         check_one(id, csr, "OK");
     }
+}
+
+/* While an answer waits for the transport: does a worker hold on to what the store was? */
+static bool is_view_kept;
+
+static void look_at_workers(void)
+{
+    struct rpc_pipeline *pipeline = instance.pipeline;
+
+    for (size_t i = 0; i < pipeline->worker_count; i++)
+        is_view_kept |= pipeline->workers[i].view->set != NULL;
+}
+
+Test(pipeline, an_answer_that_waits_to_be_sent_keeps_no_view)
+{
+    Certmill__Answer *issued = issue_one(ID, instance_csr(&instance, CRYPTO_KEY_P256, "alice"));
+    const Certmill__IssueResult *result = only_result(issued);
+
+    instance_while_sending = look_at_workers;
+    Certmill__Answer *got = instance_get(&instance, bytes_of(result->serial));
+    check_bytes(bytes_of(got->get->items[0]->certificate), bytes_of(result->certificate));
+    cr_assert(instance_while_sending == NULL && !is_view_kept);
+    certmill__answer__free_unpacked(got, NULL);
+    certmill__answer__free_unpacked(issued, NULL);
 }
 
 Test(pipeline, a_drained_one_takes_no_more)
