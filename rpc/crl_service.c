@@ -71,6 +71,21 @@ static bool is_published(struct rpc_engine *engine, size_t ca, uint32_t shard,
            published.record.number == record->number;
 }
 
+/* A damaged record is told in its place. */
+static bool add_record(struct listing *listing, size_t ca, uint32_t shard,
+                       const struct store_crl *record, Certmill__CrlInfo *info)
+{
+    struct rpc_engine *engine = listing->worker->engine;
+    const struct ca_refusal refusal = { "number", "" };
+
+    if (!rpc_crl_info_fill(listing->call, &engine->config->cas[ca].issuer, shard, record, info))
+        return false;
+    info->is_current = !record->is_damaged && is_published(engine, ca, shard, record);
+    if (record->is_damaged)
+        info->status = rpc_call_status(listing->call, CA_ERR_STORAGE_CORRUPT, &refusal);
+    return !record->is_damaged || info->status != NULL;
+}
+
 /* err_out: what the store says. */
 static bool list_scope(struct listing *listing, size_t ca, uint32_t shard, uint64_t after,
                        enum ca_err *err_out)
@@ -84,10 +99,8 @@ static bool list_scope(struct listing *listing, size_t ca, uint32_t shard, uint6
     *err_out = store_find_crls(listing->worker->view, &scope, after, records, listing->limit,
                                &listing->count);
     for (size_t i = 0; i < listing->count && *err_out == CA_OK; i++) {
-        const struct rules_issuer *issuer = &engine->config->cas[ca].issuer;
-        if (!rpc_crl_info_fill(listing->call, issuer, shard, &records[i], &listing->items[i]))
+        if (!add_record(listing, ca, shard, &records[i], &listing->items[i]))
             return false;
-        listing->items[i].is_current = is_published(engine, ca, shard, &records[i]);
     }
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "ca/base/text.h"
 #include "ca/crypto/digest.h"
 #include "rpc/log.h"
 #include "rpc/succeed.h"
@@ -13,9 +14,15 @@ enum { SPKI_LEN_MAX = 1024, INTENTS_AT_ONCE = 64 };
 
 static enum ca_err orphan_load(struct rpc_engine *engine, const struct store_intent *intent)
 {
+    char serial[2 * CA_SERIAL_LEN + 1];
+
+    if (intent->is_damaged) {
+        ca_text_hex(ca_serial_bytes(&intent->serial), serial);
+        log_error("intent is damaged", "serial=%s", serial);
+        return CA_ERR_STORAGE_CORRUPT;
+    }
     enum ca_err err =
         rpc_claims_put(engine->claims, &intent->request, RPC_CLAIM_ORPHAN, &intent->serial);
-
     if (err != CA_OK || intent->lineage == 0)
         return err;
     struct store_digest line = rpc_line_digest(intent->lineage);

@@ -317,6 +317,8 @@ static enum ca_err item_check_key_reuse(struct rpc_worker *worker, struct rpc_is
     if (err != CA_OK)
         return err;
     for (size_t i = 0; i < count; i++) {
+        if (found[i].is_damaged)
+            return CA_ERR_STORAGE_CORRUPT;
         /* Whether the old certificate's key may be used again is said by the profile's life. */
         if (is_of_line(item, &found[i]))
             continue;

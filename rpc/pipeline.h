@@ -18,10 +18,14 @@
 
 struct rpc_pipeline;
 
-/* Sends the call's answer (packed at once) and ends the call. Called by workers and the keeper of
- * CRLs, with no lock held: it may wait for the transport, whose own threads never come here. */
+/*
+ * Called by workers and the keeper of CRLs, with no lock held. pack ends the call and gives what is
+ * to be sent, which lends from nothing; NULL: nothing is. send takes that over, and may wait for
+ * the transport, whose own threads never come here.
+ */
 struct rpc_outlet {
-    void (*answer)(void *arg, struct rpc_call *call);
+    void *(*pack)(void *arg, struct rpc_call *call);
+    void (*send)(void *arg, void *packed);
     void *arg;
 };
 

@@ -4,61 +4,20 @@
 
 /* ---- queues; the lock is held */
 
-static void push(struct rpc_call_queue *queue, struct rpc_call *call)
-{
-    call->next = NULL;
-    if (queue->last == NULL)
-        queue->first = call;
-    else
-        queue->last->next = call;
-    queue->last = call;
-}
-
-static struct rpc_call *pop(struct rpc_call_queue *queue)
-{
-    struct rpc_call *call = queue->first;
-
-    if (call == NULL)
-        return NULL;
-    queue->first = call->next;
-    if (queue->first == NULL)
-        queue->last = NULL;
-    return call;
-}
-
-static void ring_push(struct rpc_caller_ring *ring, struct rpc_caller *caller)
-{
-    caller->next_act = NULL;
-    if (ring->last == NULL)
-        ring->first = caller;
-    else
-        ring->last->next_act = caller;
-    ring->last = caller;
-}
-
 void rpc_acts_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller, struct rpc_call *call)
 {
-    bool is_waiting = caller->acts.first != NULL;
-
-    push(&caller->acts, call);
-    if (!is_waiting)
-        ring_push(&pipeline->acts, caller);
+    rpc_turn_push(&pipeline->acts_waiting, &caller->act_turn, call);
 }
 
 /* One call of the caller whose turn it is. */
 static struct rpc_call *pop_in_turn(struct rpc_pipeline *pipeline)
 {
-    struct rpc_caller_ring *ring = &pipeline->acts;
-    struct rpc_caller *caller = ring->first;
+    struct rpc_turn *turn = rpc_turn_take(&pipeline->acts_waiting);
 
-    if (caller == NULL)
+    if (turn == NULL)
         return NULL;
-    ring->first = caller->next_act;
-    if (ring->first == NULL)
-        ring->last = NULL;
-    struct rpc_call *call = pop(&caller->acts);
-    if (caller->acts.first != NULL)
-        ring_push(ring, caller);
+    struct rpc_call *call = rpc_call_pop(&turn->waiting);
+    rpc_turn_wait(&pipeline->acts_waiting, turn);
     return call;
 }
 
@@ -70,9 +29,9 @@ struct rpc_call_queue rpc_acts_gather(struct rpc_pipeline *pipeline)
 
     while (prepared->first != NULL &&
            (!is_shared || count == 0 || count + prepared->first->weight <= RPC_ACTS_COMMIT)) {
-        struct rpc_call *call = pop(prepared);
+        struct rpc_call *call = rpc_call_pop(prepared);
         count += call->weight;
-        push(&gathered, call);
+        rpc_call_push(&gathered, call);
     }
     pipeline->pending_items = 0;
     for (struct rpc_call *call = prepared->first; call != NULL; call = call->next)
@@ -84,8 +43,8 @@ void rpc_acts_done(struct rpc_pipeline *pipeline, struct rpc_call_queue *acts)
 {
     struct rpc_call *call;
 
-    while ((call = pop(acts)) != NULL)
-        push(&pipeline->acts_done, call);
+    while ((call = rpc_call_pop(acts)) != NULL)
+        rpc_call_push(&pipeline->acts_done, call);
 }
 
 /* ---- workers */
@@ -105,14 +64,14 @@ static void prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker, st
         return;
     }
     pthread_mutex_lock(&pipeline->lock);
-    push(&pipeline->acts_prepared, call);
+    rpc_call_push(&pipeline->acts_prepared, call);
     rpc_commit_ask(pipeline, call->weight);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
 bool rpc_acts_answer(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
 {
-    struct rpc_call *call = pop(&pipeline->acts_done);
+    struct rpc_call *call = rpc_call_pop(&pipeline->acts_done);
 
     if (call == NULL)
         return false;
@@ -127,7 +86,7 @@ bool rpc_acts_answer(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
 static bool is_turn_of_issuing(const struct rpc_pipeline *pipeline)
 {
     return pipeline->acts_in_row >= RPC_ACTS_TURN &&
-           (pipeline->reserved.first != NULL || pipeline->ring_first != NULL);
+           (pipeline->reserved.first != NULL || pipeline->calls_waiting.first != NULL);
 }
 
 bool rpc_acts_prepare(struct rpc_pipeline *pipeline, struct rpc_worker *worker)

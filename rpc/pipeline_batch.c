@@ -8,44 +8,6 @@ enum {
     BATCH_ARENA_MAX = 32 * 1024 * 1024,
 };
 
-/* ---- callers with waiting calls; the lock is held */
-
-static void ring_push(struct rpc_pipeline *pipeline, struct rpc_caller *caller)
-{
-    caller->next = NULL;
-    caller->is_waiting = true;
-    if (pipeline->ring_last == NULL)
-        pipeline->ring_first = caller;
-    else
-        pipeline->ring_last->next = caller;
-    pipeline->ring_last = caller;
-}
-
-static struct rpc_caller *ring_pop(struct rpc_pipeline *pipeline)
-{
-    struct rpc_caller *caller = pipeline->ring_first;
-
-    pipeline->ring_first = caller->next;
-    if (pipeline->ring_first == NULL)
-        pipeline->ring_last = NULL;
-    caller->is_waiting = false;
-    return caller;
-}
-
-void rpc_calls_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller, struct rpc_call *call)
-{
-    call->next = NULL;
-    if (caller->last == NULL)
-        caller->first = call;
-    else
-        caller->last->next = call;
-    caller->last = call;
-    pipeline->waiting_items += call->weight;
-    pipeline->waiting_reads += call->item_count == 0;
-    if (!caller->is_waiting)
-        ring_push(pipeline, caller);
-}
-
 /* ---- the memory of batches */
 
 void rpc_batch_release(struct rpc_pipeline *pipeline, struct rpc_batch *batch)
@@ -113,21 +75,32 @@ static void call_end(struct rpc_pipeline *pipeline, struct rpc_caller *caller)
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err)
+void rpc_pipeline_answer_from(struct rpc_pipeline *pipeline, struct rpc_call *call,
+                              struct store_view *view)
 {
+    const struct rpc_outlet *outlet = &pipeline->outlet;
     struct rpc_caller *caller = call->caller;
     size_t count = call->item_count;
     struct rpc_batch *batches[RPC_ITEMS_MAX];
 
     for (size_t i = 0; i < count; i++)
         batches[i] = call->items[i]->batch;
-    if (err != CA_OK)
-        rpc_call_refuse(call, err);
     place_free(pipeline, call);
-    pipeline->outlet.answer(pipeline->outlet.arg, call); /* the call is gone */
+    void *packed = outlet->pack(outlet->arg, call); /* the call is gone, and lends no more */
+    if (view != NULL)
+        store_view_rest(view);
     for (size_t i = 0; i < count; i++)
         rpc_batch_release(pipeline, batches[i]);
+    if (packed != NULL)
+        outlet->send(outlet->arg, packed);
     call_end(pipeline, caller);
+}
+
+void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err)
+{
+    if (err != CA_OK)
+        rpc_call_refuse(call, err);
+    rpc_pipeline_answer_from(pipeline, call, NULL);
 }
 
 void rpc_item_settle(struct rpc_pipeline *pipeline, struct rpc_issue *item)
@@ -153,31 +126,35 @@ static void batch_add(struct rpc_batch *batch, struct rpc_call *call)
     call->items[call->item_taken++] = item;
 }
 
+void rpc_calls_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller, struct rpc_call *call)
+{
+    rpc_turn_push(&pipeline->calls_waiting, &caller->call_turn, call);
+    pipeline->waiting_items += call->weight;
+    pipeline->waiting_reads += call->item_count == 0;
+}
+
 void rpc_batch_gather(struct rpc_pipeline *pipeline, struct rpc_batch *batch, size_t count_max,
                       struct rpc_call **call_out)
 {
+    struct rpc_ring *ring = &pipeline->calls_waiting;
+
     *call_out = NULL;
     batch->count = 0;
-    while (pipeline->ring_first != NULL && batch->count < count_max) {
-        struct rpc_caller *caller = pipeline->ring_first;
-        struct rpc_call *call = caller->first;
+    while (ring->first != NULL && batch->count < count_max) {
+        struct rpc_call *call = ring->first->waiting.first;
         bool is_read = call->item_count == 0;
         if (is_read && batch->count > 0)
             break;
-        ring_pop(pipeline);
-        for (size_t turn = 0; !is_read && turn < RPC_TURN_ITEMS && batch->count < count_max &&
-                              call->item_taken < call->item_count;
-             turn++) {
+        struct rpc_turn *turn = rpc_turn_take(ring);
+        for (size_t i = 0; !is_read && i < RPC_TURN_ITEMS && batch->count < count_max &&
+                           call->item_taken < call->item_count;
+             i++) {
             batch_add(batch, call);
             pipeline->waiting_items--;
         }
-        if (call->item_taken == call->item_count) {
-            caller->first = call->next;
-            if (caller->first == NULL)
-                caller->last = NULL;
-        }
-        if (caller->first != NULL)
-            ring_push(pipeline, caller);
+        if (call->item_taken == call->item_count)
+            rpc_call_pop(&turn->waiting);
+        rpc_turn_wait(ring, turn);
         if (is_read) {
             pipeline->waiting_items--;
             pipeline->waiting_reads--;

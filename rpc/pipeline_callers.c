@@ -76,6 +76,63 @@ void rpc_caller_free(struct rpc_caller *caller)
     pthread_mutex_unlock(&pipeline->lock);
 }
 
+/* ---- turns */
+
+void rpc_call_push(struct rpc_call_queue *queue, struct rpc_call *call)
+{
+    call->next = NULL;
+    if (queue->last == NULL)
+        queue->first = call;
+    else
+        queue->last->next = call;
+    queue->last = call;
+}
+
+struct rpc_call *rpc_call_pop(struct rpc_call_queue *queue)
+{
+    struct rpc_call *call = queue->first;
+
+    if (call == NULL)
+        return NULL;
+    queue->first = call->next;
+    if (queue->first == NULL)
+        queue->last = NULL;
+    return call;
+}
+
+void rpc_turn_push(struct rpc_ring *ring, struct rpc_turn *turn, struct rpc_call *call)
+{
+    bool is_first = turn->waiting.first == NULL;
+
+    rpc_call_push(&turn->waiting, call);
+    if (is_first)
+        rpc_turn_wait(ring, turn);
+}
+
+struct rpc_turn *rpc_turn_take(struct rpc_ring *ring)
+{
+    struct rpc_turn *turn = ring->first;
+
+    if (turn == NULL)
+        return NULL;
+    ring->first = turn->next;
+    if (ring->first == NULL)
+        ring->last = NULL;
+    return turn;
+}
+
+void rpc_turn_wait(struct rpc_ring *ring, struct rpc_turn *turn)
+{
+    if (turn->waiting.first == NULL)
+        return;
+    turn->next = NULL;
+    if (ring->last == NULL)
+        ring->first = turn;
+    else
+        ring->last->next = turn;
+    ring->last = turn;
+}
+
 /* ---- room */
 
 /*

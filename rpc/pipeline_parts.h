@@ -26,6 +26,17 @@ struct rpc_call_queue {
     struct rpc_call *first, *last;
 };
 
+/* One caller's waiting calls, or acts. In the ring of all of those while there are any. */
+struct rpc_turn {
+    struct rpc_turn *next;
+    struct rpc_call_queue waiting;
+};
+
+/* Served in turn. */
+struct rpc_ring {
+    struct rpc_turn *first, *last;
+};
+
 /* What is in the engine. Acts have room of their own: rooms[is_act]. */
 struct rpc_room {
     size_t items;
@@ -43,18 +54,10 @@ struct rpc_owner {
 struct rpc_caller {
     struct rpc_pipeline *pipeline;
     struct rpc_owner *owner;
-    struct rpc_caller *next; /* in the ring of those with waiting calls */
-    struct rpc_call *first, *last;
-    bool is_waiting;             /* in the ring */
-    struct rpc_caller *next_act; /* in the ring of those with waiting acts; there while any wait */
-    struct rpc_call_queue acts;
+    struct rpc_turn call_turn, act_turn;
     struct rpc_room rooms[2];
     bool is_gone; /* freed with its last call */
     size_t calls; /* in the engine */
-};
-
-struct rpc_caller_ring {
-    struct rpc_caller *first, *last;
 };
 
 /*
@@ -102,14 +105,13 @@ struct rpc_pipeline {
     pthread_cond_t work;    /* for workers; monotonic clock */
     pthread_cond_t idle;    /* for drain and close */
     pthread_cond_t written; /* for writes */
-    struct rpc_caller *ring_first, *ring_last;
+    struct rpc_ring calls_waiting, acts_waiting;
     struct rpc_owner *owners;
     struct rpc_room rooms[2];
     size_t waiting_items; /* in the callers' queues; without acts */
     size_t waiting_reads; /* calls of those that only read */
     struct rpc_queue prepared, reserved, signed_, done;
-    struct rpc_caller_ring acts; /* served in turn, a call each */
-    size_t acts_in_row;          /* prepared since workers last issued */
+    size_t acts_in_row; /* prepared since workers last issued */
     struct rpc_call_queue acts_prepared, acts_done;
     struct rpc_write *write_first, *write_last;
     size_t writes;        /* begun and not yet ended */
@@ -165,6 +167,9 @@ void rpc_batch_release(struct rpc_pipeline *pipeline, struct rpc_batch *batch); 
 void rpc_batches_free(struct rpc_pipeline *pipeline);
 /* Refused (err) or filled in: sent, and its place free again. The lock is not held. */
 void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err);
+/* The same of what lends from a view, which rests before the transport is waited for. */
+void rpc_pipeline_answer_from(struct rpc_pipeline *pipeline, struct rpc_call *call,
+                              struct store_view *view);
 /* Tells an item's call that it has ended, if it has; the last one answers the call. The lock is not
  * held. */
 void rpc_item_settle(struct rpc_pipeline *pipeline, struct rpc_issue *item);
@@ -184,6 +189,15 @@ void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
 void *rpc_worker_run(void *start);
 
 /* ---- pipeline_callers.c; the lock is held */
+
+void rpc_call_push(struct rpc_call_queue *queue, struct rpc_call *call);
+struct rpc_call *rpc_call_pop(struct rpc_call_queue *queue); /* NULL: there is none */
+/* Behind the others of its caller. */
+void rpc_turn_push(struct rpc_ring *ring, struct rpc_turn *turn, struct rpc_call *call);
+/* Whose turn it is leaves the ring; NULL: nobody's. */
+struct rpc_turn *rpc_turn_take(struct rpc_ring *ring);
+/* To the ring's end, if anything of it waits. */
+void rpc_turn_wait(struct rpc_ring *ring, struct rpc_turn *turn);
 
 /* BUSY, or the call has its place, until rpc_room_free(). */
 CA_MUST_CHECK enum ca_err rpc_room_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,

@@ -103,8 +103,7 @@ static void read_call(struct rpc_pipeline *pipeline, struct rpc_worker *worker,
         return;
     }
     rpc_service_read(worker, call);
-    rpc_pipeline_answer(pipeline, call, CA_OK);
-    store_view_rest(worker->view);
+    rpc_pipeline_answer_from(pipeline, call, worker->view);
 }
 
 /* Takes a batch of what callers wait for. The lock is held, and let go of. */
@@ -155,8 +154,8 @@ static bool has_place(const struct rpc_pipeline *pipeline)
 
 bool rpc_pipeline_has_backlog(const struct rpc_pipeline *pipeline)
 {
-    return pipeline->reserved.first != NULL || pipeline->ring_first != NULL ||
-           pipeline->acts.first != NULL;
+    return pipeline->reserved.first != NULL || pipeline->calls_waiting.first != NULL ||
+           pipeline->acts_waiting.first != NULL;
 }
 
 static bool is_past(uint64_t until_ns)
@@ -171,7 +170,7 @@ static bool is_past(uint64_t until_ns)
  */
 static uint64_t batch_due(const struct rpc_pipeline *pipeline)
 {
-    if (pipeline->ring_first == NULL)
+    if (pipeline->calls_waiting.first == NULL)
         return RPC_NEVER;
     if (pipeline->waiting_reads > 0 || pipeline->waiting_items >= RPC_TURN_ITEMS)
         return 0;
@@ -191,7 +190,8 @@ static bool has_work(const struct rpc_pipeline *pipeline)
 {
     if (pipeline->done.first != NULL || pipeline->acts_done.first != NULL)
         return true;
-    if (has_place(pipeline) && (pipeline->reserved.first != NULL || pipeline->acts.first != NULL))
+    if (has_place(pipeline) &&
+        (pipeline->reserved.first != NULL || pipeline->acts_waiting.first != NULL))
         return true;
     return is_past(next_due(pipeline));
 }
@@ -255,7 +255,8 @@ static bool compute_once(struct rpc_pipeline *pipeline, struct rpc_worker *worke
         pthread_mutex_lock(&pipeline->lock);
         pipeline->preparing--;
     } else {
-        return pipeline->acts.first != NULL; /* it was the turn of issuing, but nothing is due */
+        /* It was the turn of issuing, but nothing is due. */
+        return pipeline->acts_waiting.first != NULL;
     }
     pipeline->in_hand--;
     return true;

@@ -110,6 +110,13 @@ static enum ca_err introduce(const struct rpc_config *config, struct store *stor
 
 static enum ca_err add(struct rpc_profiles *profiles, const struct store_profile *profile)
 {
+    char id[2 * STORE_DIGEST_LEN + 1];
+
+    if (profile->is_damaged) {
+        ca_text_hex(ca_bytes_of(profile->id.bytes, STORE_DIGEST_LEN), id);
+        log_error("profile is damaged", "id=%s", id);
+        return CA_ERR_STORAGE_CORRUPT;
+    }
     if (profiles->count == profiles->room) {
         size_t room = 2 * profiles->room + READ_AT_ONCE;
         struct remembered *items = realloc(profiles->items, room * sizeof(*items));

@@ -15,9 +15,14 @@ static bool profile_fill(struct rpc_worker *worker, struct rpc_call *call,
         return false;
     certmill__profile__init(out);
     out->id = rpc_binary(id_copy);
+    out->is_configured = rpc_profiles_is_configured(worker->engine->profiles, &profile->id);
+    if (profile->is_damaged) {
+        const struct ca_refusal refusal = { "id", "" };
+        out->status = rpc_call_status(call, CA_ERR_STORAGE_CORRUPT, &refusal);
+        return out->status != NULL;
+    }
     out->name = rpc_text((const char *)name.data);
     out->introduced_us = (int64_t)profile->introduced_us;
-    out->is_configured = rpc_profiles_is_configured(worker->engine->profiles, &profile->id);
     out->content = rpc_binary(profile->content); /* the view's */
     return true;
 }

@@ -442,8 +442,9 @@ static void connection_release(struct rpc_server *server, struct connection *con
  * In the message that brought the request: its header knows the way. NULL: there is nothing to be
  * sent, and the peer asks again with the same request ids. The call is gone.
  */
-static nng_msg *answer_make(struct rpc_server *server, struct rpc_call *call)
+static void *answer_pack(void *arg, struct rpc_call *call)
 {
+    struct rpc_server *server = arg;
     struct connection *connection = call->connection;
     nng_msg *message = call->message;
     size_t size = rpc_call_answer_size(call);
@@ -515,12 +516,11 @@ static int message_send(struct rpc_server *server, nng_msg *message)
  * none of those may come here. Not NNG_FLAG_NONBLOCK: beside others that wait, nng 1.5.2 takes
  * that for sent, and goes on using what it has freed.
  */
-static void answer(void *arg, struct rpc_call *call)
+static void answer_send(void *arg, void *message)
 {
     struct rpc_server *server = arg;
-    nng_msg *message = answer_make(server, call);
 
-    if (message != NULL && message_send(server, message) != 0)
+    if (message_send(server, message) != 0)
         nng_msg_free(message);
 }
 
@@ -578,7 +578,7 @@ static nng_msg *receive(struct rpc_server *server, nng_msg *message)
     if (err == CA_OK)
         return NULL;
     rpc_call_refuse(call, err);
-    return answer_make(server, call);
+    return answer_pack(server, call);
 }
 
 /*
@@ -702,7 +702,7 @@ enum ca_err rpc_server_open(const struct rpc_config *config, struct store *store
     server->limits = config->limits;
     limits_set(&server->limits);
     pthread_mutex_init(&server->lock, NULL);
-    struct rpc_outlet outlet = { answer, server };
+    struct rpc_outlet outlet = { answer_pack, answer_send, server };
     enum ca_err err = rpc_pipeline_open(config, store, &outlet, &server->pipeline);
     if (err == CA_OK) {
         server->counters = rpc_pipeline_counters(server->pipeline);

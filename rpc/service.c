@@ -319,6 +319,22 @@ static enum ca_err find_by_time(struct search *search, struct store_certificate 
                            search->after, records, search->limit, count_out);
 }
 
+/* Damage of one, or of what belongs to it, is told in its place; err: what came of it. */
+static enum ca_err list_one(struct search *search, size_t i, const struct ca_serial *serial,
+                            enum ca_err err)
+{
+    const struct filling filling = { search->worker, search->call, &search->found[i] };
+    const struct ca_refusal refusal = { "serial", "" };
+
+    search->last = ca_serial_locator(serial);
+    if (err != CA_ERR_STORAGE_CORRUPT)
+        return err;
+    certmill__certificate__init(filling.out);
+    filling.out->status = rpc_call_status(search->call, err, &refusal);
+    return filling.out->status == NULL ? CA_ERR_BUSY
+                                       : serial_fill(&filling, serial, &filling.out->serial);
+}
+
 static enum ca_err find_certificates(struct search *search)
 {
     struct store_certificate *records =
@@ -333,8 +349,9 @@ static enum ca_err find_certificates(struct search *search)
         err = find_by_digest(search, records, &search->count);
     for (size_t i = 0; i < search->count && err == CA_OK; i++) {
         const struct filling filling = { search->worker, search->call, &search->found[i] };
-        err = certificate_fill(&filling, &records[i]);
-        search->last = ca_serial_locator(&records[i].serial);
+        err = records[i].is_damaged ? CA_ERR_STORAGE_CORRUPT
+                                    : certificate_fill(&filling, &records[i]);
+        err = list_one(search, i, &records[i].serial, err);
     }
     return err;
 }
@@ -349,8 +366,8 @@ static enum ca_err find_intents(struct search *search)
                                          search->limit, &search->count);
     for (size_t i = 0; i < search->count && err == CA_OK; i++) {
         const struct filling filling = { search->worker, search->call, &search->found[i] };
-        err = intent_fill(&filling, &records[i]);
-        search->last = ca_serial_locator(&records[i].serial);
+        err = records[i].is_damaged ? CA_ERR_STORAGE_CORRUPT : intent_fill(&filling, &records[i]);
+        err = list_one(search, i, &records[i].serial, err);
     }
     return err;
 }

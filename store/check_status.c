@@ -194,6 +194,8 @@ static enum ca_err check_latest(struct store_checker *checker, const struct stor
         if (err != CA_OK)
             return err;
         for (size_t i = 0; i < count; i++) {
+            if (crls[i].is_damaged)
+                return CA_ERR_STORAGE_CORRUPT;
             *(crls[i].base_number == 0 ? &full : &delta) = crls[i];
             after = crls[i].number;
         }

@@ -67,6 +67,17 @@ enum ca_err store_find_profile(struct store_view *view, const struct store_diges
     return err == CA_OK ? store_record_decode_profile(key, value, profile_out) : err;
 }
 
+static enum ca_err list_profile(const struct store_scan *scan, struct store_profile *profile_out)
+{
+    enum ca_err err = store_record_decode_profile(scan->key, scan->value, profile_out);
+
+    profile_out->is_damaged = err != CA_OK;
+    if (err == CA_OK || scan->key.len != STORE_DIGEST_LEN)
+        return err;
+    memcpy(profile_out->id.bytes, scan->key.data, STORE_DIGEST_LEN);
+    return CA_OK;
+}
+
 enum ca_err store_find_profiles(struct store_view *view, const struct store_digest *after,
                                 struct store_profile *profiles_out, size_t count_max,
                                 size_t *count_out)
@@ -84,8 +95,7 @@ enum ca_err store_find_profiles(struct store_view *view, const struct store_dige
     while (err == CA_OK && count < count_max && (err = store_scan_next(&scan)) == CA_OK) {
         if (after != NULL && ca_bytes_equal(scan.key, from))
             continue;
-        err = store_record_decode_profile(scan.key, scan.value, &profiles_out[count]);
-        if (err == CA_OK)
+        if ((err = list_profile(&scan, &profiles_out[count])) == CA_OK)
             count++;
     }
     return store_scan_end(&scan, err, count, count_out);

@@ -115,6 +115,7 @@ struct store_intent {
     int64_t not_after_s;
     uint32_t crl_shard;
     uint64_t predecessor, lineage; /* as in the certificate */
+    bool is_damaged;               /* in a list only: see there */
 };
 
 struct store_certificate {
@@ -130,6 +131,7 @@ struct store_certificate {
     uint8_t fate_reason; /* CRLReason for the predecessor when this is acknowledged; 0: kept */
     uint32_t crl_shard;
     struct ca_bytes der;
+    bool is_damaged; /* in a list only: see there */
 };
 
 enum store_audit_kind {
@@ -244,6 +246,7 @@ struct store_crl {
     uint64_t entry_count;
     uint64_t len; /* of the file */
     uint8_t sha256[32];
+    bool is_damaged; /* in a list only: see there */
 };
 
 /* The next number of a scope, used up whatever becomes of it once this batch is committed. */
@@ -276,6 +279,7 @@ struct store_profile {
     bool allows_hold;
     struct ca_bytes name;    /* 1 to CA_NAME_LEN_MAX octets */
     struct ca_bytes content; /* what the identity is the digest of; at most CA_PROFILE_LEN_MAX */
+    bool is_damaged;         /* in a list only: see there */
 };
 /* EXISTS: it is remembered already. TOO_MANY_ITEMS: STORE_PROFILES_MAX are. */
 CA_MUST_CHECK enum ca_err store_put_profile(struct store_batch *batch,
@@ -308,6 +312,12 @@ CA_MUST_CHECK enum ca_err store_find_request(struct store_view *view,
                                              const struct store_digest *request,
                                              struct store_certificate *certificate_out);
 
+/*
+ * Lists of certificates, intents, CRLs and profiles: a damaged record hides none of the others. It
+ * is in its place, with is_damaged, and nothing else is known of it but the serial number, number
+ * or identity that it goes by. Whoever decides by a list must look. STORAGE_CORRUPT as above, and
+ * for a record that not even goes by such a thing.
+ */
 enum store_index { STORE_BY_IDENTITY, STORE_BY_KEY };
 /*
  * Certificates of one identity or key, oldest first. after: the locator (ca_serial_locator) of the

@@ -113,12 +113,14 @@ CA_MUST_CHECK enum ca_err store_batch_reserve(struct store_batch *batch, enum st
 /* The same for a record that may be there already. */
 CA_MUST_CHECK enum ca_err store_batch_replace(struct store_batch *batch, enum store_table table,
                                               struct ca_bytes key, size_t len, uint8_t **value_out);
-/* Lent until the next put. The table's cursor stays there. */
+/* Lent until the next put or get: a look-up, too, may write (drafts, below), but only into tables
+ * that have drafts. So the cursor stays there as long as this table is neither put into nor looked
+ * into, as it has no drafts now. */
 CA_MUST_CHECK enum ca_err store_batch_get(struct store_batch *batch, enum store_table table,
                                           struct ca_bytes key, struct ca_bytes *value_out);
 /* What the table's cursor is at. */
 CA_MUST_CHECK enum ca_err store_batch_drop(struct store_batch *batch, enum store_table table);
-/* The certificate with this locator. */
+/* The certificate with this locator; lent likewise. */
 CA_MUST_CHECK enum ca_err store_batch_get_locator(struct store_batch *batch, uint64_t locator,
                                                   struct store_certificate *certificate_out);
 /* Gives it the next sequence number. */

@@ -132,6 +132,31 @@ enum ca_err store_find_intent(struct store_view *view, const struct ca_serial *s
     return store_record_decode_intent(key, value, intent_out);
 }
 
+/* ---- in lists: what is damaged hides no other */
+
+static enum ca_err damaged_serial(struct ca_bytes key, struct ca_serial *serial_out)
+{
+    return ca_serial_from_bytes(key, serial_out) == CA_OK ? CA_OK : CA_ERR_STORAGE_CORRUPT;
+}
+
+static enum ca_err list_certificate(struct ca_bytes key, struct ca_bytes value,
+                                    struct store_certificate *certificate_out)
+{
+    enum ca_err err = store_record_decode_certificate(key, value, certificate_out);
+
+    certificate_out->is_damaged = err != CA_OK;
+    return err == CA_OK ? err : damaged_serial(key, &certificate_out->serial);
+}
+
+static enum ca_err list_intent(struct ca_bytes key, struct ca_bytes value,
+                               struct store_intent *intent_out)
+{
+    enum ca_err err = store_record_decode_intent(key, value, intent_out);
+
+    intent_out->is_damaged = err != CA_OK;
+    return err == CA_OK ? err : damaged_serial(key, &intent_out->serial);
+}
+
 /* ---- through the index */
 
 static enum ca_err view_certificate_at(struct store_view *view, uint64_t locator,
@@ -150,7 +175,7 @@ static enum ca_err view_certificate_at(struct store_view *view, uint64_t locator
         return CA_ERR_STORAGE_CORRUPT;
     if (octets_load_be64(key.mv_data) != locator)
         return CA_ERR_NOT_FOUND;
-    return store_record_decode_certificate(store_bytes(key), store_bytes(value), certificate_out);
+    return list_certificate(store_bytes(key), store_bytes(value), certificate_out);
 }
 
 static const struct store_digest *certificate_digest(const struct store_certificate *certificate,
@@ -173,12 +198,10 @@ static enum ca_err view_confirm(struct store_view *view, enum store_section sect
 {
     enum ca_err err = view_certificate_at(view, locator, certificate_out);
 
-    if (err != CA_OK)
-        return err;
-    const struct store_digest *found = certificate_digest(certificate_out, section);
-    if (!store_digest_equal(found, digest))
-        return CA_ERR_STORAGE_CORRUPT;
-    return CA_OK;
+    if (err == CA_OK && !store_digest_equal(certificate_digest(certificate_out, section), digest))
+        *certificate_out =
+            (struct store_certificate){ .serial = certificate_out->serial, .is_damaged = true };
+    return err;
 }
 
 static enum ca_err view_find_section(struct store_view *view, enum store_section section,
@@ -224,9 +247,13 @@ enum ca_err store_find_request(struct store_view *view, const struct store_diges
     memset(certificate_out, 0, sizeof(*certificate_out));
     enum ca_err err =
         view_find_section(view, STORE_SECTION_REQUEST, request, 0, certificate_out, 1, &count);
-    if (err != CA_OK || count == 0)
+    if (err == CA_OK && count == 0)
+        err = CA_ERR_NOT_FOUND;
+    if (err == CA_OK && certificate_out->is_damaged)
+        err = CA_ERR_STORAGE_CORRUPT;
+    if (err != CA_OK)
         memset(certificate_out, 0, sizeof(*certificate_out));
-    return err == CA_OK && count == 0 ? CA_ERR_NOT_FOUND : err;
+    return err;
 }
 
 enum ca_err store_find_digest(struct store_view *view, enum store_index index,
@@ -345,12 +372,11 @@ enum ca_err store_find_time(struct store_view *view, uint64_t from_us, uint64_t 
         first = after + 1;
     err = scan_open_locator(view, STORE_TABLE_CERTIFICATES, first, &scan);
     while (err == CA_OK && count < count_max && (err = store_scan_next(&scan)) == CA_OK) {
-        struct store_certificate *found = &certificates_out[count];
         if (scan.key.len != CA_SERIAL_LEN)
             err = CA_ERR_STORAGE_CORRUPT;
         else if (octets_load_be64(scan.key.data) > last)
             break;
-        else if ((err = store_record_decode_certificate(scan.key, scan.value, found)) == CA_OK)
+        else if ((err = list_certificate(scan.key, scan.value, &certificates_out[count])) == CA_OK)
             count++;
     }
     return store_scan_end(&scan, err, count, count_out);
@@ -369,11 +395,23 @@ enum ca_err store_find_intents(struct store_view *view, uint64_t after,
         return CA_OK;
     err = scan_open_locator(view, STORE_TABLE_INTENTS, after + 1, &scan);
     while (err == CA_OK && count < count_max && (err = store_scan_next(&scan)) == CA_OK) {
-        err = store_record_decode_intent(scan.key, scan.value, &intents_out[count]);
-        if (err == CA_OK)
+        if ((err = list_intent(scan.key, scan.value, &intents_out[count])) == CA_OK)
             count++;
     }
     return store_scan_end(&scan, err, count, count_out);
+}
+
+/* Why a change or audit record is not there: there are none behind the last, and no holes before.
+ */
+static enum ca_err view_absent(struct store_view *view, enum store_table table, uint64_t sequence)
+{
+    struct store_head head;
+    enum ca_err err = store_view_head(view, &head);
+
+    if (err != CA_OK)
+        return err;
+    uint64_t last = table == STORE_TABLE_AUDIT ? head.audit_sequence : head.change_sequence;
+    return sequence > last ? CA_ERR_NOT_FOUND : CA_ERR_STORAGE_CORRUPT;
 }
 
 /* A damaged record is told to who begins at it, and nobody else. */
@@ -405,6 +443,8 @@ enum ca_err store_find_changes(struct store_view *view, uint64_t after,
         if (err == CA_OK)
             changes_out[count++] = record.change;
     }
+    if (err == CA_ERR_NOT_FOUND && count == 0)
+        err = view_absent(view, STORE_TABLE_CHANGES, after + 1);
     return scan_end_at_damage(&scan, err, count, count_out);
 }
 
@@ -416,17 +456,6 @@ enum ca_err store_view_audit_head(struct store_view *view, struct store_audit_he
     *head_out = (struct store_audit_head){ .sequence = head.audit_sequence };
     memcpy(head_out->chain, head.audit_head, STORE_CHAIN_LEN);
     return err;
-}
-
-/* Why a record is not there: there are none behind the head, and no holes before. */
-static enum ca_err audit_absent(struct store_view *view, uint64_t sequence)
-{
-    struct store_audit_head head;
-    enum ca_err err = store_view_audit_head(view, &head);
-
-    if (err != CA_OK)
-        return err;
-    return sequence > head.sequence ? CA_ERR_NOT_FOUND : CA_ERR_STORAGE_CORRUPT;
 }
 
 enum ca_err store_find_audit_head(struct store_view *view, uint64_t sequence,
@@ -444,7 +473,7 @@ enum ca_err store_find_audit_head(struct store_view *view, uint64_t sequence,
     enum ca_err err =
         store_view_get(view, STORE_TABLE_AUDIT, ca_bytes_of(key, sizeof(key)), &value);
     if (err != CA_OK)
-        return err == CA_ERR_NOT_FOUND ? audit_absent(view, sequence) : err;
+        return err == CA_ERR_NOT_FOUND ? view_absent(view, STORE_TABLE_AUDIT, sequence) : err;
     if (value.len < STORE_AUDIT_LEN_MIN || value.len > STORE_AUDIT_LEN_MAX)
         return CA_ERR_STORAGE_CORRUPT;
     head_out->sequence = sequence;
@@ -475,5 +504,7 @@ enum ca_err store_find_audit(struct store_view *view, uint64_t after,
             count++;
         }
     }
+    if (err == CA_ERR_NOT_FOUND && count == 0)
+        err = view_absent(view, STORE_TABLE_AUDIT, after + 1);
     return scan_end_at_damage(&scan, err, count, count_out);
 }

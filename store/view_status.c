@@ -46,6 +46,15 @@ enum ca_err store_find_scope(struct store_view *view, const struct store_scope *
     return err == CA_OK ? store_record_decode_scope(key, value, info_out) : err;
 }
 
+/* The key has the right length. */
+static void list_crl(const struct store_scan *scan, struct store_crl *crl_out)
+{
+    bool is_damaged = store_record_decode_crl(scan->key, scan->value, crl_out) != CA_OK;
+
+    crl_out->is_damaged = is_damaged;
+    crl_out->number = octets_load_be64(scan->key.data + STORE_SCOPE_KEY_LEN);
+}
+
 enum ca_err store_find_crls(struct store_view *view, const struct store_scope *scope,
                             uint64_t after, struct store_crl *crls_out, size_t count_max,
                             size_t *count_out)
@@ -66,8 +75,8 @@ enum ca_err store_find_crls(struct store_view *view, const struct store_scope *s
         else if (!ca_bytes_equal(ca_bytes_of(scan.key.data, STORE_SCOPE_KEY_LEN),
                                  ca_bytes_of(from, STORE_SCOPE_KEY_LEN)))
             break;
-        else if ((err = store_record_decode_crl(scan.key, scan.value, &crls_out[count])) == CA_OK)
-            count++;
+        else
+            list_crl(&scan, &crls_out[count++]);
     }
     return store_scan_end(&scan, err, count, count_out);
 }

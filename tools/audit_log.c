@@ -162,13 +162,15 @@ static enum ca_err ask_page(struct audit_log *log, uint64_t since, size_t limit,
     return err;
 }
 
-/* ---- from files */
+/* ---- from files: of the latest commit, as a daemon beside us keeps old pages for old views */
 
 static enum ca_err find_page(struct audit_log *log, uint64_t since, size_t limit,
                              struct audit_page *page)
 {
-    enum ca_err err = store_view_audit_head(log->view, &page->last);
+    enum ca_err err = store_view_renew(log->view);
 
+    if (err == CA_OK)
+        err = store_view_audit_head(log->view, &page->last);
     if (err == CA_OK) {
         err = store_find_audit_head(log->view, since, &page->before);
         page->has_before = err == CA_OK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * audit_log: the audit log page by page, from a running daemon or from what a stopped one left
- * behind. Says on standard error what went wrong.
+ * audit_log: the audit log page by page, from a daemon or from its data, beside it or after it has
+ * stopped. A page is of the log as it is then, which may have grown since the one before. Says on
+ * standard error what went wrong.
  */
 #pragma once
 

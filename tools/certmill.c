@@ -43,10 +43,10 @@ static void usage(FILE *to)
 /* What was written last may not have arrived. A command that failed has said why. */
 static int finish(int exit_code)
 {
-    bool is_written = fflush(stdout) == 0 && ferror(stdout) == 0;
+    const char *why = command_unwritten();
 
-    if (exit_code == EXIT_SUCCESS && !is_written)
-        return command_failed("standard output: %s", strerror(errno));
+    if (exit_code == EXIT_SUCCESS && why != NULL)
+        return command_failed("standard output: %s", why);
     return exit_code;
 }
 
@@ -63,11 +63,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(name, "--version") == 0) {
         printf("certmill %s\n", CERTMILL_VERSION);
-        return EXIT_SUCCESS;
+        return finish(EXIT_SUCCESS);
     }
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0) {
         usage(stdout);
-        return EXIT_SUCCESS;
+        return finish(EXIT_SUCCESS);
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(COMMANDS[i].name, name) == 0)

@@ -49,8 +49,7 @@ static int check(struct import *import)
         return command_failed("%s: %s", import->csr_path, file_err_text(err));
     err = file_load(import->chain_path, CHAIN_FILE_LEN_MAX, &data, &len);
     if (err != CA_OK)
-        return command_failed("%s: %s", import->chain_path,
-                              err == CA_ERR_FIELD_LENGTH ? "too large" : strerror(errno));
+        return command_failed("%s: %s", import->chain_path, strerror(errno));
     err = chain_parse(ca_bytes_of(data, len), import->arena, &import->chain, &refusal);
     free(data);
     if (err == CA_OK && !crypto_public_key_equal(&import->chain.certs[0].key, &import->csr.key))

@@ -6,7 +6,12 @@
 #include "tools/crl_target.h"
 #include "tools/progress.h"
 
-enum { ARENA_MAX = 64 << 20, MAKE_TIMEOUT_MS = 600000, PAGE = 1000 };
+enum {
+    ARENA_MAX = 64 << 20,
+    MAKE_TIMEOUT_MS = 600000,
+    PAGE = 1000,
+    CRL_NAME_LEN = CA_NAME_LEN_MAX + 21
+};
 
 static struct command_line command(const char *usage, const char *about,
                                    const struct command_option *options, size_t count)
@@ -86,15 +91,27 @@ static void print_row(struct listing *listing, const Certmill__CrlInfo *info, co
            info->is_current ? "" : "  replaced");
 }
 
+/* "root", or "root 12" where the number is known. */
+static const char *crl_name(const Certmill__CrlInfo *info, const char *ca,
+                            char name[CRL_NAME_LEN + 1])
+{
+    if (info->number == 0)
+        return ca;
+    snprintf(name, CRL_NAME_LEN + 1, "%s %" PRIu64, ca, info->number);
+    return name;
+}
+
 static void print_info(struct listing *listing, const Certmill__CrlInfo *info, const char *ca,
                        uint32_t shard)
 {
+    char what[CRL_NAME_LEN + 1];
+
     listing->refused += info->status != NULL;
     listing->count += info->status == NULL;
     if (listing->is_json)
         print_json(&listing->json, info, ca, shard);
     else if (info->status != NULL)
-        command_print_status(ca, info->status);
+        command_print_status(crl_name(info, ca, what), info->status);
     else
         print_row(listing, info, ca, shard);
 }

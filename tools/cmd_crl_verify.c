@@ -118,8 +118,7 @@ static enum ca_err load_issuer(struct verification *v)
     enum ca_err err = file_load(v->issuer_path, CERT_FILE_LEN_MAX, &v->cert_file, &len);
 
     if (err != CA_OK) {
-        command_failed("%s: %s", v->issuer_path,
-                       err == CA_ERR_FIELD_LENGTH ? "too large" : strerror(errno));
+        command_failed("%s: %s", v->issuer_path, strerror(errno));
         return CA_ERR_NOT_FOUND;
     }
     struct ca_bytes text = ca_bytes_of(v->cert_file, len), der = text;

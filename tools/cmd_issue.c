@@ -467,9 +467,9 @@ static enum ca_err ask_all(struct issue *issue)
     return err;
 }
 
-static int say_unwritten(const struct issue *issue, const char *where)
+static int say_unwritten(const struct issue *issue, const char *where, const char *why)
 {
-    command_failed("%s: %s", where, strerror(errno));
+    command_failed("%s: %s", where, why);
     if (issue->tally.base_id[0] != '\0')
         fprintf(stderr,
                 "what was issued is kept; to write it, the same command with: "
@@ -493,14 +493,13 @@ static int ask_and_report(struct issue *issue)
     if (issue->is_json)
         json_end(&issue->json);
     if (issue->out == NULL) {
-        if (fflush(stdout) != 0 || ferror(stdout))
-            exit_code = say_unwritten(issue, "standard output");
-        return exit_code;
+        const char *why = command_unwritten();
+        return why == NULL ? exit_code : say_unwritten(issue, "standard output", why);
     }
     if (fclose(issue->to) != 0)
         exit_code = command_failed("out of memory");
     else if (len > 0 && file_save(issue->out, ca_bytes_of(text, len), 0644, true) != CA_OK)
-        exit_code = say_unwritten(issue, issue->out);
+        exit_code = say_unwritten(issue, issue->out, strerror(errno));
     free(text);
     return exit_code;
 }

@@ -42,6 +42,11 @@ static void print_json(struct json *json, const Certmill__Profile *profile)
 
     json_object(json, NULL);
     json_hex(json, "id", command_bytes(profile->id));
+    if (profile->status != NULL) {
+        command_json_status(json, profile->status);
+        json_end(json);
+        return;
+    }
     json_text(json, "name", profile->name);
     json_signed(json, "introduced_us", profile->introduced_us);
     json_flag(json, "configured", profile->is_configured);
@@ -98,12 +103,17 @@ static void print_profile(struct profiles *profiles, const Certmill__Profile *pr
     if (!is_wanted(profiles, command_bytes(profile->id)))
         return;
     ca_text_hex(command_bytes(profile->id), id);
-    if (!is_true_to_itself(profile)) {
+    if (profile->status != NULL) {
+        command_print_status(id, profile->status);
+        profiles->wrong++;
+    } else if (!is_true_to_itself(profile)) {
         command_failed("%s: is not the digest of what is told of it", id);
         profiles->wrong++;
     }
     if (profiles->is_json)
         print_json(&profiles->json, profile);
+    else if (profile->status != NULL)
+        return;
     else if (profiles->wanted_count == 0)
         print_line(profile, id);
     else if (!print_settings(profile, id))

@@ -56,6 +56,16 @@ int command_failed(const char *format, ...)
     return EXIT_FAILURE;
 }
 
+/* errno is of the last call: of an earlier write it may be anything by now. */
+const char *command_unwritten(void)
+{
+    bool has_failed = ferror(stdout) != 0;
+
+    if (fflush(stdout) != 0)
+        return strerror(errno);
+    return has_failed ? "a part of it could not be written" : NULL;
+}
+
 bool command_number(const char *option, const char *value, uint64_t min, uint64_t max,
                     uint64_t *number_out)
 {

@@ -62,6 +62,9 @@ bool command_line_parse(struct command_line *line, int argc, char **argv,
 __attribute__((format(printf, 1, 2))) int command_wrong(const char *format, ...);
 /* "certmill: message"; answers EXIT_FAILURE. */
 __attribute__((format(printf, 1, 2))) int command_failed(const char *format, ...);
+/* Flushes standard output. NULL: all that was written there has arrived; otherwise why not, for a
+ * person, lent until the next call. */
+const char *command_unwritten(void);
 /* A decimal number within bounds, or a complaint about the option. */
 bool command_number(const char *option, const char *value, uint64_t min, uint64_t max,
                     uint64_t *number_out);

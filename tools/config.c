@@ -490,8 +490,7 @@ static enum ca_err build_blocked(const struct builder *builder)
     if (err == CA_ERR_NOMEM)
         return err;
     if (err != CA_OK)
-        return config_complain(builder->source, name->line, "%s: %s", name->text,
-                               err == CA_ERR_FIELD_LENGTH ? "too large" : strerror(errno));
+        return config_complain(builder->source, name->line, "%s: %s", name->text, strerror(errno));
     uint8_t(*digests)[CA_DIGEST_LEN] = malloc(len / (2 * CA_DIGEST_LEN) * CA_DIGEST_LEN + 1);
     err = CA_ERR_NOMEM;
     if (digests != NULL && strlen((char *)data) != len)

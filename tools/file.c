@@ -37,6 +37,8 @@ static enum ca_err read_all(int fd, size_t size_max, uint8_t **data_out, size_t 
         size *= 2;
     }
     if (err != CA_OK) {
+        if (err == CA_ERR_FIELD_LENGTH)
+            errno = EFBIG;
         free(data);
         return err;
     }

@@ -149,8 +149,10 @@ static enum ca_err fail(const char *what, enum ca_err err)
 
 static enum ca_err fail_errno(const char *what)
 {
-    fprintf(stderr, "certmill: init: %s: %s\n", what, strerror(errno));
-    return errno == EEXIST || errno == ENOTEMPTY ? CA_ERR_EXISTS : CA_ERR_STORAGE;
+    int number = errno;
+
+    fprintf(stderr, "certmill: init: %s: %s\n", what, strerror(number));
+    return number == EEXIST || number == ENOTEMPTY ? CA_ERR_EXISTS : CA_ERR_STORAGE;
 }
 
 /* PATH/format... */

@@ -213,3 +213,21 @@ Test(audit_service, a_record_that_is_gone_is_no_end)
     check_refused(2, 1000, "STORAGE_CORRUPT");
     check_refused(3, 1000, "STORAGE_CORRUPT");
 }
+
+Test(audit_service, the_last_record_that_is_gone_is_no_end)
+{
+    const uint8_t key[8] = { [7] = 4 };
+    char path[96];
+
+    do_something();
+    snprintf(path, sizeof(path), "%s/data", instance.dir);
+    data_file_lose(path, "audit", ca_bytes_of(key, sizeof(key)));
+    Certmill__Answer *answer = ask(0, 1000);
+    cr_assert(answer->audit->n_records == 3 && answer->audit->last == 4);
+    certmill__answer__free_unpacked(answer, NULL);
+    check_refused(3, 1000, "STORAGE_CORRUPT");
+    check_refused(4, 1000, "STORAGE_CORRUPT");
+    answer = ask(5, 1000);
+    cr_assert(answer->status == NULL && answer->audit->n_records == 0);
+    certmill__answer__free_unpacked(answer, NULL);
+}

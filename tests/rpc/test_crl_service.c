@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "ca/crypto/digest.h"
+#include "store/record_status.h"
 #include "tests/support/check.h"
+#include "tests/support/data_file.h"
 #include "tests/support/instance.h"
 
 enum { DAY_S = 86400, ENTRIES = 30000, FILE_MAX = 8 << 20 };
@@ -284,6 +286,35 @@ static void check_not_listed(Certmill__CrlScope *scope, uint32_t limit, const ch
 
     cr_assert(answer->crl_list->status != NULL && answer->crl_list->n_items == 0);
     cr_assert_str_eq(answer->crl_list->status->code, code);
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
+Test(crl_service, a_damaged_record_is_told_in_its_place)
+{
+    const struct store_scope damaged = { issuer_of(0), 0 };
+    Certmill__CrlScope scope = scope_of("root", 0);
+    uint8_t key[STORE_NUMBER_KEY_LEN];
+    char path[96];
+
+    for (int i = 0; i < 3; i++)
+        make("root", 0);
+    Certmill__Answer *answer = list(&scope, 0, 0);
+    size_t count = answer->crl_list->n_items;
+    uint64_t number = answer->crl_list->items[count - 2]->number;
+    certmill__answer__free_unpacked(answer, NULL);
+    store_record_number_key(&damaged, number, key);
+    snprintf(path, sizeof(path), "%s/data", instance.dir);
+    data_file_damage(path, "crls", ca_bytes_of(key, sizeof(key)));
+    answer = list(&scope, 0, 0);
+    cr_assert(answer->crl_list->status == NULL && answer->crl_list->n_items == count);
+    for (size_t i = 0; i < count; i++) {
+        const Certmill__CrlInfo *info = answer->crl_list->items[i];
+        bool is_damaged = i == count - 2;
+        cr_assert(is_damaged ? info->number == number && info->size == 0 : info->size > 0);
+        cr_assert_eq(info->status != NULL, is_damaged);
+        cr_assert(!is_damaged || strcmp(info->status->code, "STORAGE_CORRUPT") == 0);
+        cr_assert_eq(info->is_current, i == count - 1);
+    }
     certmill__answer__free_unpacked(answer, NULL);
 }
 

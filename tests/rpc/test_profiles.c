@@ -341,6 +341,31 @@ Test(profiles, long_ones_do_not_make_a_long_answer)
     cr_assert_eq(check_listed(COUNT, 0), 3); /* of four each */
 }
 
+Test(profiles, a_damaged_one_is_told_in_its_place)
+{
+    enum { COUNT = 5, DAMAGED = 3 };
+    struct store_digest id;
+    char path[96];
+
+    rules()->content = CA_BYTES("what it says");
+    introduce(COUNT);
+    instance_start(&instance);
+    memcpy(id.bytes, rules()->id, sizeof(id.bytes));
+    id.bytes[0] = DAMAGED;
+    snprintf(path, sizeof(path), "%s/data", instance.dir);
+    data_file_damage(path, "profiles", ca_bytes_of(id.bytes, sizeof(id.bytes)));
+    Certmill__Answer *answer = ask(ca_bytes_of("", 0), 0);
+    cr_assert(answer->status == NULL && answer->profiles->n_profiles == COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        const Certmill__Profile *profile = answer->profiles->profiles[i];
+        cr_assert_eq(profile->id.data[0], i + 1);
+        cr_assert_eq(profile->status != NULL, i + 1 == DAMAGED);
+        cr_assert_eq(profile->content.len > 0, i + 1 != DAMAGED);
+        cr_assert(profile->status == NULL || strcmp(profile->status->code, "STORAGE_CORRUPT") == 0);
+    }
+    certmill__answer__free_unpacked(answer, NULL);
+}
+
 Test(profiles, what_is_asked_wrong_is_refused)
 {
     instance_start(&instance);

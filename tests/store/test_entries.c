@@ -259,8 +259,13 @@ Test(entries, a_delta_of_too_many_certificates_is_refused)
 static enum ca_err put_crl(struct store_batch *batch, uint64_t number, uint64_t base)
 {
     struct store_scope scope = test_scope(in_scope);
-    const struct store_crl crl = { number, base,        (int64_t)number, (int64_t)number + 9,
-                                   0,      number % 17, 1000 + number,   { (uint8_t)number } };
+    const struct store_crl crl = { .number = number,
+                                   .base_number = base,
+                                   .this_update_s = (int64_t)number,
+                                   .next_update_s = (int64_t)number + 9,
+                                   .entry_count = number % 17,
+                                   .len = 1000 + number,
+                                   .sha256 = { (uint8_t)number } };
     const struct store_audit audit = { .kind = STORE_AUDIT_CRL, .time_us = 5 };
 
     return store_put_crl(batch, &scope, &crl, &audit);

@@ -125,6 +125,31 @@ Test(lines, a_line_ends_at_its_longest)
     test_check_whole(store);
 }
 
+Test(lines, a_successor_takes_its_own_intent_among_others_of_its_batch)
+{
+    enum { ROOT = 3, NEXT = 30, BEFORE = 29, BEHIND = 31, NEW = 28, INTENTS = 3 };
+    static const uint64_t left[INTENTS] = { NEW, BEFORE, BEHIND };
+    struct store_intent found[INTENTS + 1];
+    struct store_batch *batch = test_begin(store);
+    size_t count;
+
+    check_ok(test_put_intent(batch, BEFORE));
+    check_ok(test_put_intent(batch, BEHIND));
+    check_ok(store_commit(batch));
+    batch = test_begin(store);
+    check_ok(test_put_next(batch, NEXT - 10, 0, 0, STORE_DELIVERED)); /* what waits for its seal */
+    check_ok(test_put_intent(batch, NEW));
+    check_ok(test_put_next(batch, NEXT, ROOT, ROOT, STORE_DELIVERED));
+    check_ok(store_commit(batch));
+    struct store_view *view = test_view_open(store);
+    check_ok(store_find_intents(view, 0, found, INTENTS + 1, &count));
+    cr_assert_eq(count, INTENTS);
+    for (size_t i = 0; i < INTENTS; i++)
+        cr_assert_eq(ca_serial_time_us(&found[i].serial), left[i]);
+    store_view_close(view);
+    test_check_whole(store);
+}
+
 Test(lines, the_intent_must_have_said_the_same)
 {
     uint8_t der[TEST_DER_MAX];

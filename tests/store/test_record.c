@@ -183,8 +183,8 @@ static void make_listed(int number, struct sample *sample)
 static void make_of_scope(int number, struct sample *sample)
 {
     const struct store_scope scope = { test_digest('i', 1), 0x01020304 };
-    const struct store_crl full = { 9, 0, -1, 2, 3, 4, 5, { 6 } };
-    const struct store_crl delta = { 10, 9, -1, 2, 3, 4, 5, { 7 } };
+    const struct store_crl full = { 9, 0, -1, 2, 3, 4, 5, { 6 }, false };
+    const struct store_crl delta = { 10, 9, -1, 2, 3, 4, 5, { 7 }, false };
     const struct store_scope_info info = { 1, 50, 11, full, delta };
     const struct store_status_row row = { 78, test_serial(1234567), STORE_STATE_REVOKED,
                                           STORE_STATE_HELD, 99 };

@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 atomic_int fault_signatures, fault_commit;
+int fault_signature_err = CA_ERR_KEY_UNUSABLE;
 bool fault_commit_is_on_disk;
 void (*fault_while_signing)(void);
 
@@ -25,7 +26,7 @@ enum ca_err __wrap_keys_sign(struct keys_signer *signer, struct crypto *crypto,
     if (atomic_load(&fault_signatures) == 0)
         return __real_keys_sign(signer, crypto, order, signatures);
     atomic_fetch_sub(&fault_signatures, 1);
-    return CA_ERR_KEY_UNUSABLE;
+    return (enum ca_err)fault_signature_err;
 }
 
 enum ca_err __real_store_commit(struct store_batch *batch);

@@ -8,7 +8,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-extern atomic_int fault_signatures;  /* the next so many fail */
+extern atomic_int fault_signatures;  /* the next so many fail, */
+extern int fault_signature_err;      /* so; KEY_UNUSABLE unless set */
 extern atomic_int fault_commit;      /* which commit from now on fails; 0: none */
 extern bool fault_commit_is_on_disk; /* it is reported as failed all the same */
 /* Once, in a thread that is about to sign. */

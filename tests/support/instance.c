@@ -182,18 +182,39 @@ struct asker {
 
 static atomic_size_t answered;
 
-static void take_answer(void *arg, struct rpc_call *call)
+void (*_Atomic instance_while_sending)(void);
+
+struct packed {
+    struct asker *asker;
+    size_t size;
+    uint8_t answer[];
+};
+
+static void *pack_answer(void *arg, struct rpc_call *call)
 {
-    struct asker *asker = call->connection;
     size_t size = rpc_call_answer_size(call);
-    uint8_t *packed = malloc(size + 1);
+    struct packed *packed = malloc(sizeof(*packed) + size);
 
     (void)arg;
-    rpc_call_answer_pack(call, packed);
+    packed->asker = call->connection;
+    packed->size = size;
+    rpc_call_answer_pack(call, packed->answer);
     rpc_call_free(call);
+    return packed;
+}
+
+static void send_answer(void *arg, void *answer)
+{
+    void (*then)(void) = atomic_exchange(&instance_while_sending, NULL);
+    struct packed *packed = answer;
+    struct asker *asker = packed->asker;
+
+    (void)arg;
+    if (then != NULL)
+        then();
     rpc_caller_free(asker->caller); /* the pipeline may be gone when the answer is looked at */
     pthread_mutex_lock(&asker->lock);
-    asker->answer = certmill__answer__unpack(NULL, size, packed);
+    asker->answer = certmill__answer__unpack(NULL, packed->size, packed->answer);
     asker->place = atomic_fetch_add(&answered, 1);
     pthread_cond_signal(&asker->ready);
     pthread_mutex_unlock(&asker->lock);
@@ -202,7 +223,7 @@ static void take_answer(void *arg, struct rpc_call *call)
 
 void instance_start(struct instance *instance)
 {
-    struct rpc_outlet outlet = { take_answer, NULL };
+    struct rpc_outlet outlet = { pack_answer, send_answer, NULL };
     char path[96];
 
     snprintf(path, sizeof(path), "%s/data", instance->dir);
@@ -313,7 +334,7 @@ struct asker *instance_ask_begin_as(struct instance *instance, struct rpc_caller
         err = rpc_pipeline_offer(instance->pipeline, caller, call);
     if (err != CA_OK) {
         rpc_call_refuse(call, err);
-        take_answer(NULL, call);
+        send_answer(NULL, pack_answer(NULL, call));
     }
     return asker;
 }

@@ -29,6 +29,9 @@ void instance_start(struct instance *instance);
 void instance_stop(struct instance *instance);
 void instance_unmake(struct instance *instance);
 
+/* Once, in a thread of the pipeline that is about to send an answer. */
+extern void (*_Atomic instance_while_sending)(void);
+
 /* A request of its own new key, with this CN. Lives in the instance's arena. */
 struct ca_bytes instance_csr(struct instance *instance, enum crypto_key_type type, const char *cn);
 
