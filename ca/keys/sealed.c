@@ -264,11 +264,7 @@ static enum ca_err file_write_beside(const char *path, struct ca_bytes bytes, ch
 {
     enum ca_err err = CA_OK;
 
-    if (snprintf(beside, PATH_MAX,
-                 "%s.XX"
-                 "XX"
-                 "XX",
-                 path) >= PATH_MAX)
+    if (snprintf(beside, PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX)
         return CA_ERR_FIELD_LENGTH;
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)

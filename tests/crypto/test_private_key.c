@@ -45,10 +45,7 @@ static char folder[64];
 static void harden(void)
 {
     check_ok(keys_harden_process());
-    snprintf(folder, sizeof(folder),
-             "/tmp/certmill-test-XX"
-             "XX"
-             "XX");
+    snprintf(folder, sizeof(folder), "/tmp/certmill-test-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     cr_assert_eq(chdir(folder), 0);
 }

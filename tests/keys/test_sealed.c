@@ -32,10 +32,7 @@ static struct keys_secret secret_of(const char *text)
 static void open_folder(void)
 {
     check_ok(keys_harden_process());
-    snprintf(folder, sizeof(folder), "/tmp/certmill-test-%s",
-             "XX"
-             "XX"
-             "XX");
+    snprintf(folder, sizeof(folder), "/tmp/certmill-test-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/ca.key", folder);
     passphrase = secret_of("correct horse battery staple");

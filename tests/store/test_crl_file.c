@@ -41,11 +41,7 @@ static uint8_t *file;
 static void make_dir(void)
 {
     check_ok(keys_harden_process());
-    snprintf(dir, sizeof(dir),
-             "/tmp/certmill-crl-"
-             "XX"
-             "XX"
-             "XX");
+    snprintf(dir, sizeof(dir), "/tmp/certmill-crl-XXXXXX");
     cr_assert(mkdtemp(dir) != NULL);
     snprintf(path, sizeof(path), "%s/list.crl", dir);
 }

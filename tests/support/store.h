@@ -345,11 +345,7 @@ static inline int test_remove_one(const char *path, const struct stat *status, i
 
 static inline void test_dir_make(void)
 {
-    snprintf(test_dir, sizeof(test_dir),
-             "/tmp/certmill-store-"
-             "XX"
-             "XX"
-             "XX");
+    snprintf(test_dir, sizeof(test_dir), "/tmp/certmill-store-XXXXXX");
     cr_assert(mkdtemp(test_dir) != NULL);
     snprintf(test_path, sizeof(test_path), "%s/store", test_dir);
 }
