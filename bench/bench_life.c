@@ -8,7 +8,6 @@
  * Certificate number n was issued in microsecond MADE_UP_START_US + n and holds made-up octets, 700
  * of them. Those that are revoked, and those in the list, lie all over the others.
  */
-#include <string.h>
 
 #include "bench/bench.h"
 #include "bench/known.h"

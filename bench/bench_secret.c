@@ -10,7 +10,6 @@
  */
 #include <math.h>
 #include <openssl/rand.h>
-#include <string.h>
 #include <x86intrin.h>
 
 #include "bench/bench.h"

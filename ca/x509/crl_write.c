@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <assert.h>
 
 #include "ca/base/text.h"
 #include "ca/x509/crl_oids.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Certificates that follow upon each other, and what their holders acknowledge. */
-#include <fcntl.h>
 
 #include "tests/support/store.h"
 

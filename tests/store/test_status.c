@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Revocation, hold, release and lines, as the engine puts and asks them. */
-#include <fcntl.h>
 
 #include "tests/support/store.h"
 

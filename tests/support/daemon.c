@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ca/keys/keys.h"
 #include "ca/x509/csr.h"
 #include "rpc/call.h"
 #include "tests/support/check.h"
