@@ -290,12 +290,6 @@ static enum ca_err check_holder(const struct comparison *comparison)
 
 /* ---- the key */
 
-static bool is_same_key(const struct crypto_public_key *a, const struct crypto_public_key *b)
-{
-    return a->type == b->type && ca_bytes_equal(a->point, b->point) &&
-           ca_bytes_equal(a->modulus, b->modulus) && ca_bytes_equal(a->exponent, b->exponent);
-}
-
 static enum ca_err check_key(const struct rules_life *life, const struct rules_successor *successor,
                              bool is_same, struct ca_refusal *refusal)
 {
@@ -407,7 +401,7 @@ enum ca_err rules_life_compare(const struct rules_profile *profile, const struct
         return err;
     if ((err = check_differences(&comparison, successor->operation, &differing)) != CA_OK)
         return err;
-    bool is_same = is_same_key(old->key, &csr->key);
+    bool is_same = crypto_public_key_equal(old->key, &csr->key);
     if ((err = check_key(&profile->life, successor, is_same, refusal)) != CA_OK)
         return err;
     if (successor->operation == RULES_RENEW &&
