@@ -188,13 +188,6 @@ static void check_admit(struct tsv *tsv)
     char **cells = tsv->fields;
     struct rules_profile *profile = profiles_enterprise_raw(arena);
     struct x509_cert cert = { .not_before_s = civil(cells[4]), .not_after_s = civil(cells[5]) };
-    struct rules_old old = {
-        .cert = &cert,
-        .state = (enum rules_state)PLACE(cells[2], "valid", "revoked", "held"),
-        .is_head = !is(cells[3], "inner"),
-        .is_in_flight = is(cells[3], "flight"),
-        .is_waiting = is(cells[3], "waiting"),
-    };
     struct rules_successor successor = {
         .operation = operation_of(cells[0]),
         .cause = cause_of(cells[7]),
@@ -202,11 +195,20 @@ static void check_admit(struct tsv *tsv)
         .old_key_signature =
             is(cells[9], "signed") ? CA_BYTES("signature") : (struct ca_bytes){ 0 },
     };
+    struct rules_succession succession = {
+        .profile = profile,
+        .old = { .cert = &cert,
+                 .state = (enum rules_state)PLACE(cells[2], "valid", "revoked", "held"),
+                 .is_head = !is(cells[3], "inner"),
+                 .is_in_flight = is(cells[3], "flight"),
+                 .is_waiting = is(cells[3], "waiting") },
+        .successor = &successor,
+        .issued_s = civil(cells[6]),
+    };
 
     set(profile, cells[1]);
     refusal = (struct ca_refusal){ "-", "-" };
-    check_answer(tsv, rules_life_admit(profile, &old, &successor, civil(cells[6]), &refusal),
-                 cells[10]);
+    check_answer(tsv, rules_life_admit(&succession, &refusal), cells[10]);
     check_text(tsv, refusal.field, cells[11]);
 }
 
@@ -275,10 +277,14 @@ static void check_compare(struct tsv *tsv)
     cr_assert(drafted == CA_OK, "%s:%u: %s %s %s", tsv->name, tsv->line, ca_err_name(drafted),
               refusal.field, refusal.rule);
 
-    const struct rules_old old = { .cert = &cert, .key = &cert.key, .is_head = true };
+    const struct rules_succession succession = {
+        .profile = profile,
+        .old = { .cert = &cert, .key = &cert.key, .is_head = true },
+        .successor = &successor,
+        .issued_s = from.moment.issued_s,
+    };
     refusal = (struct ca_refusal){ "-", "-" };
-    enum ca_err err = rules_life_compare(profile, &old, &successor, &draft, &csr,
-                                         from.moment.issued_s, arena, &fate, &refusal);
+    enum ca_err err = rules_life_compare(&succession, &draft, &csr.key, arena, &fate, &refusal);
     check_answer(tsv, err, cells[9]);
     fate_format(&fate, from.moment.issued_s, fate_text);
     check_text(tsv, err == CA_OK ? fate_text : refusal.field, cells[10]);
@@ -451,11 +457,13 @@ Test(life, certificates_of_a_lost_profile_can_be_revoked_and_nothing_else)
               CA_ERR_HOLD);
 
     struct x509_cert cert = { .not_after_s = 2000 };
-    const struct rules_old old = { .cert = &cert, .is_head = true };
     const struct rules_successor successor = { .operation = RULES_RENEW };
+    const struct rules_succession succession = {
+        profile, { .cert = &cert, .is_head = true }, &successor, 1000
+    };
     profile->life = RULES_LIFE_PLAIN;
     check_ok(rules_profile_prepare(profile, arena, &refusal));
-    check_err(rules_life_admit(profile, &old, &successor, 1000, &refusal), CA_ERR_OPERATION);
+    check_err(rules_life_admit(&succession, &refusal), CA_ERR_OPERATION);
 }
 
 /* ---- properties */

@@ -62,14 +62,17 @@ static struct pair pair_of(struct rules_profile *profile, enum rules_operation o
 
 static enum ca_err pair_compare(struct pair *pair, struct ca_arena *scratch)
 {
-    const struct rules_old old = {
-        .cert = &pair->cert,
-        .key = pair->old_key == NULL ? &pair->cert.key : pair->old_key,
-        .is_head = true,
+    const struct rules_succession succession = {
+        .profile = pair->profile,
+        .old = { .cert = &pair->cert,
+                 .key = pair->old_key == NULL ? &pair->cert.key : pair->old_key,
+                 .is_head = true },
+        .successor = &pair->successor,
+        .issued_s = PROFILES_NOW_S,
     };
 
-    return rules_life_compare(pair->profile, &old, &pair->successor, &pair->draft, &pair->csr,
-                              PROFILES_NOW_S, scratch, &pair->fate, &refusal);
+    return rules_life_compare(&succession, &pair->draft, &pair->csr.key, scratch, &pair->fate,
+                              &refusal);
 }
 
 static void pair_add_attribute(struct pair *pair, struct x509_attribute attribute)
