@@ -3,6 +3,7 @@
 
 #include "ca/base/time.h"
 #include "tests/support/draft.h"
+#include "tests/support/random.h"
 #include "tests/support/tsv.h"
 
 static struct ca_arena *arena;
@@ -468,22 +469,14 @@ Test(life, certificates_of_a_lost_profile_can_be_revoked_and_nothing_else)
 
 /* ---- properties */
 
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state * 0x2545f4914f6cdd1dULL;
-}
-
 static struct rules_act_request random_request(uint64_t *seed, int64_t now_s)
 {
     struct rules_act_request request = { .now_s = now_s };
 
-    request.act = (enum rules_act)(next_random(seed) % 3);
-    request.reason = request.act == RULES_REVOKE ? (uint32_t)(next_random(seed) % 12) : 0;
-    if (next_random(seed) % 4 == 0)
-        request.invalidity_s = now_s + (int64_t)(next_random(seed) % 5000) - 4000;
+    request.act = (enum rules_act)(random_next(seed) % 3);
+    request.reason = request.act == RULES_REVOKE ? (uint32_t)(random_next(seed) % 12) : 0;
+    if (random_next(seed) % 4 == 0)
+        request.invalidity_s = now_s + (int64_t)(random_next(seed) % 5000) - 4000;
     return request;
 }
 
@@ -527,7 +520,7 @@ Test(life, no_sequence_of_acts_moves_a_revocation)
         life.allows_hold = run % 4 != 0;
         for (unsigned step = 0; step < 12; step++) {
             const struct rules_standing before = standing;
-            now_s += (int64_t)(next_random(&seed) % 1200);
+            now_s += (int64_t)(random_next(&seed) % 1200);
             struct rules_act_request request = random_request(&seed, now_s);
             bool is_changed, again;
             enum ca_err err = rules_life_act(&life, &request, &standing, &is_changed, &refusal);
