@@ -52,8 +52,7 @@ bool instance_key_is_in_token(const struct instance_ca *ca);
 bool instance_ca_parse(const char *text, struct instance_ca *ca_out);
 /* "NAME=URI" or "NAME=FILE", of a key that is there; borrows from text. */
 bool instance_ca_key_parse(const char *text, struct instance_ca *ca_out);
-/* "C=CN,O=Example,CN=Example Root"; a backslash in front of a comma or backslash. Texts in arena.
- */
+/* "C=CN,O=Example,CN=Root"; a backslash in front of a comma or backslash. Texts in arena. */
 bool instance_subject_parse(const char *text, struct ca_arena *arena, struct instance_plan *plan);
 bool instance_name_is_good(const char *name);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bytes: a borrowed run of bytes, passed by value, never freed. The lender's header says until
+/* bytes: a borrowed run of octets, passed by value, never freed. The lender's header says until
  * when. */
 #pragma once
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What rules_life_compare() sees in two certificates made by hand; those of text are test_life's.
- */
+/* What rules_life_compare() sees in two certificates made by hand. Vectors: test_life.c. */
 #include "ca/rules/life.h"
 #include "tests/support/draft.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Data files that are cut, empty, foreign, or have flipped bits: refused or told, never believed.
- */
+/* Data files that are cut, empty, foreign, or have flipped bits: told of, never believed. */
 #include <fcntl.h>
 #include <sys/wait.h>
 
