@@ -7,6 +7,7 @@
 
 #include "ca/crypto/digest.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 #include "tests/support/issuer.h"
 
 /* clang-format off */
@@ -40,8 +41,7 @@ static uint8_t *file;
 static void make_dir(void)
 {
     check_ok(keys_harden_process());
-    snprintf(dir, sizeof(dir), "/tmp/certmill-crl-XXXXXX");
-    cr_assert(mkdtemp(dir) != NULL);
+    folder_make("crl", dir, sizeof(dir));
     snprintf(path, sizeof(path), "%s/list.crl", dir);
 }
 

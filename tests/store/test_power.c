@@ -437,6 +437,6 @@ Test(power, whatever_of_the_unsynced_is_lost_nothing_acknowledged_is)
                 acknowledged = record.ops[i].certificates;
         disk_make(dir, count, &seed);
         check_disk(dir, acknowledged, &seed);
-        nftw(dir, test_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        folder_drop(dir);
     }
 }

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,6 +15,7 @@
 
 #include "store/store.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 
 enum { TEST_INSTANCE = 7, TEST_DER_MAX = 3000 };
 
@@ -334,25 +334,15 @@ static inline enum ca_err test_put_next(struct store_batch *batch, uint64_t n, u
 static char test_dir[64];
 static char test_path[96]; /* of the store in it */
 
-static inline int test_remove_one(const char *path, const struct stat *status, int kind,
-                                  struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 static inline void test_dir_make(void)
 {
-    snprintf(test_dir, sizeof(test_dir), "/tmp/certmill-store-XXXXXX");
-    cr_assert(mkdtemp(test_dir) != NULL);
+    folder_make("store", test_dir, sizeof(test_dir));
     snprintf(test_path, sizeof(test_path), "%s/store", test_dir);
 }
 
 static inline void test_dir_remove(void)
 {
-    nftw(test_dir, test_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_drop(test_dir);
 }
 
 /* Small, so that a test meets every limit soon. */
