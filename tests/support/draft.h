@@ -217,6 +217,8 @@ static inline enum ca_err draft_make(const struct draft_case *from, char *cell,
     struct rules_value values[CA_ATTRIBUTE_COUNT_MAX];
     struct rules_san names[16];
     struct rules_request request = { .values = values, .sans = names, .term = from->term };
+    const struct rules_order order = { from->profile, from->issuer, &request, csr_out,
+                                       from->moment };
 
     draft_load_csr(from->key, csr_out);
     csr_out->extension_count = 0;
@@ -225,6 +227,5 @@ static inline enum ca_err draft_make(const struct draft_case *from, char *cell,
         request.value_count = draft_values(cell, values);
     else
         request.san_count = draft_names(cell, names, from->arena);
-    return rules_draft(from->profile, from->issuer, &request, csr_out, &from->moment, from->arena,
-                       draft_out, refusal);
+    return rules_draft(&order, from->arena, draft_out, refusal);
 }
