@@ -216,12 +216,6 @@ static inline enum ca_err test_put_profile(struct store_batch *batch, uint64_t n
     return store_put_profile(batch, &profile, &audit);
 }
 
-static inline bool test_is_digest(const struct store_digest *a, const struct store_digest *b)
-{
-    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
-                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
-}
-
 /* Every field of what was found is what certificate number n was put with. */
 static inline bool test_is_certificate_of(const struct store_certificate *found, uint64_t n,
                                           uint64_t identity, uint64_t key)
@@ -230,12 +224,12 @@ static inline bool test_is_certificate_of(const struct store_certificate *found,
     struct store_certificate want = test_certificate_of(n, identity, key, der);
 
     return ca_bytes_equal(ca_serial_bytes(&found->serial), ca_serial_bytes(&want.serial)) &&
-           test_is_digest(&found->request, &want.request) &&
-           test_is_digest(&found->body, &want.body) &&
-           test_is_digest(&found->profile, &want.profile) &&
-           test_is_digest(&found->issuer, &want.issuer) &&
-           test_is_digest(&found->identity, &want.identity) &&
-           test_is_digest(&found->key, &want.key) && found->not_before_s == want.not_before_s &&
+           store_digest_equal(&found->request, &want.request) &&
+           store_digest_equal(&found->body, &want.body) &&
+           store_digest_equal(&found->profile, &want.profile) &&
+           store_digest_equal(&found->issuer, &want.issuer) &&
+           store_digest_equal(&found->identity, &want.identity) &&
+           store_digest_equal(&found->key, &want.key) && found->not_before_s == want.not_before_s &&
            found->not_after_s == want.not_after_s && found->predecessor == want.predecessor &&
            found->lineage == want.lineage && found->operation == want.operation &&
            found->delivery == want.delivery && found->fate_reason == want.fate_reason &&
