@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "ca/base/err.h"
 #include "ca/base/text.h"
 
 enum { BENCH_ROUNDS = 9 }; /* odd: the median is one of them */
@@ -28,6 +29,20 @@ __attribute__((format(printf, 1, 2))) _Noreturn static inline void bench_die(con
     fputc('\n', stderr);
     va_end(args);
     exit(EXIT_FAILURE);
+}
+
+/* Dies with the complaint. */
+static inline void bench_must(bool is_fine, const char *complaint)
+{
+    if (!is_fine)
+        bench_die("%s", complaint);
+}
+
+/* what: what was tried, or with which file. */
+static inline void bench_must_ok(enum ca_err err, const char *what)
+{
+    if (err != CA_OK)
+        bench_die("%s: %s", what, ca_err_text(err));
 }
 
 static inline uint64_t bench_clock_ns(clockid_t clock)

@@ -5,7 +5,6 @@
  */
 #include <getopt.h>
 #include <lmdb.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

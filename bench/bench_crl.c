@@ -44,12 +44,6 @@ enum {
 };
 #define START_US UINT64_C(1735689600000000) /* 2025-01-01 */
 
-static void must(enum ca_err err, const char *what)
-{
-    if (err != CA_OK)
-        bench_die("%s: %s", what, ca_err_text(err));
-}
-
 /* ---- anonymous memory, looked at all the time */
 
 static atomic_bool is_watched;
@@ -100,12 +94,12 @@ static void open_store(const char *path, const char *cert_path)
     uint8_t *text, digest[CA_DIGEST_LEN];
     size_t len;
 
-    must(store_open(path, &options, &store), path);
+    bench_must_ok(store_open(path, &options, &store), path);
     store_info(store, &info);
     rpc_clock_init(&guard, &clock, 2000000, info.clock_us);
-    must(ca_arena_new(1 << 16, 1 << 22, &arena), "memory");
-    must(file_load(cert_path, CHAIN_FILE_LEN_MAX, &text, &len), cert_path);
-    must(chain_parse(ca_bytes_of(text, len), arena, &chain, &refusal), cert_path);
+    bench_must_ok(ca_arena_new(1 << 16, 1 << 22, &arena), "memory");
+    bench_must_ok(file_load(cert_path, CHAIN_FILE_LEN_MAX, &text, &len), cert_path);
+    bench_must_ok(chain_parse(ca_bytes_of(text, len), arena, &chain, &refusal), cert_path);
     crypto_sha256(&chain.certs[0].spki, 1, digest);
     memcpy(scope.issuer.bytes, digest, STORE_DIGEST_LEN);
     ca_arena_free(arena);
@@ -123,7 +117,7 @@ static void put_revocation(struct store_batch *batch, uint64_t n, uint64_t offse
 
     for (size_t i = 0; i < sizeof(random); i++)
         random[i] = (uint8_t)(made_up_mix(n + (i / 8) * 77) >> (8 * (i % 8)));
-    must(rpc_clock_read(&guard, &now_us), "clock");
+    bench_must_ok(rpc_clock_read(&guard, &now_us), "clock");
     const struct store_status_change change = {
         .serial = ca_serial_make(1, START_US + n * 16 + offset, random),
         .scope = scope,
@@ -139,7 +133,7 @@ static void put_revocation(struct store_batch *batch, uint64_t n, uint64_t offse
                                        .time_us = now_us,
                                        .actor = CA_BYTES("bench"),
                                        .object = ca_serial_bytes(&change.serial) };
-    must(store_put_status(batch, &change, &audit), "revocation");
+    bench_must_ok(store_put_status(batch, &change, &audit), "revocation");
 }
 
 static void fill(uint64_t from, uint64_t count)
@@ -148,10 +142,10 @@ static void fill(uint64_t from, uint64_t count)
 
     for (uint64_t n = from; n < from + count;) {
         struct store_batch *batch;
-        must(store_begin(store, &batch), "begin");
+        bench_must_ok(store_begin(store, &batch), "begin");
         for (size_t i = 0; i < BATCH && n < from + count; i++, n++)
             put_revocation(batch, n, 0);
-        must(store_commit(batch), "commit");
+        bench_must_ok(store_commit(batch), "commit");
         if (is_long && n % (BATCH * 64) == 0)
             fprintf(stderr, "\r%" PRIu64 " revoked", n);
     }
@@ -164,9 +158,9 @@ static void revoke_one(uint64_t n, uint64_t offset)
 {
     struct store_batch *batch;
 
-    must(store_begin(store, &batch), "begin");
+    bench_must_ok(store_begin(store, &batch), "begin");
     put_revocation(batch, n, offset);
-    must(store_commit(batch), "commit");
+    bench_must_ok(store_commit(batch), "commit");
 }
 
 static enum ca_err write_one(void *arg, enum ca_err (*put)(void *arg, struct store_batch *batch),
@@ -189,8 +183,8 @@ static uint64_t entry_count(void)
     struct store_scope_info info;
     struct store_view *view;
 
-    must(store_view_open(store, &view), "view");
-    must(store_find_scope(view, &scope, &info), "scope");
+    bench_must_ok(store_view_open(store, &view), "view");
+    bench_must_ok(store_find_scope(view, &scope, &info), "scope");
     store_view_close(view);
     return info.entry_count;
 }
@@ -222,7 +216,7 @@ static void workshop_open(struct workshop *workshop, enum crypto_key_type type, 
         .crl = { .validity_s = 7 * 86400, .overlap_s = 86400 },
     };
     memcpy(workshop->ca.issuer.key_id, workshop->issuer.key_id, sizeof(workshop->ca.issuer.key_id));
-    must(rpc_crl_maker_open(&desk, &workshop->maker), "maker");
+    bench_must_ok(rpc_crl_maker_open(&desk, &workshop->maker), "maker");
 }
 
 static void workshop_close(struct workshop *workshop)
@@ -431,7 +425,7 @@ static void bench_openssl(const char *path)
     uint32_t count = 0;
     uint64_t before_kib = anonymous_kib();
 
-    must(x509_crl_parse(mapped, &list, &refusal), path);
+    bench_must_ok(x509_crl_parse(mapped, &list, &refusal), path);
     snprintf(temporary, sizeof(temporary), "%s.openssl.new", path);
     snprintf(renamed, sizeof(renamed), "%s.openssl", path);
     uint64_t start_ns = bench_now_ns();

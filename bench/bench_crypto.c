@@ -29,12 +29,6 @@ enum {
     TURN_NS = 2000000,
 };
 
-static void must(bool is_fine, const char *what)
-{
-    if (!is_fine)
-        bench_die("%s failed", what);
-}
-
 /* ---- contestants, and their best turns */
 
 struct figure {
@@ -51,15 +45,10 @@ struct board {
     size_t count;
 };
 
-static uint64_t now_ns(void)
-{
-    return bench_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-}
-
 static void board_add(struct board *board, const char *name, void (*once)(void *), void *arg,
                       size_t items)
 {
-    must(board->count < FIGURES_MAX, "one more figure");
+    bench_must(board->count < FIGURES_MAX, "one more figure failed");
     struct figure *figure = &board->figures[board->count++];
 
     snprintf(figure->name, sizeof(figure->name), "%s", name);
@@ -68,9 +57,9 @@ static void board_add(struct board *board, const char *name, void (*once)(void *
     figure->items = (double)items;
     figure->best_us = 1e18;
     once(arg);
-    uint64_t start_ns = now_ns();
+    uint64_t start_ns = bench_clock_ns(CLOCK_THREAD_CPUTIME_ID);
     once(arg);
-    figure->calls = 1 + TURN_NS / (now_ns() - start_ns + 1);
+    figure->calls = 1 + TURN_NS / (bench_clock_ns(CLOCK_THREAD_CPUTIME_ID) - start_ns + 1);
 }
 
 static void board_run(struct board *board)
@@ -78,11 +67,11 @@ static void board_run(struct board *board)
     for (int turn = 0; turn < TURNS; turn++) {
         for (size_t i = 0; i < board->count; i++) {
             struct figure *figure = &board->figures[i];
-            uint64_t start_ns = now_ns();
+            uint64_t start_ns = bench_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
             for (uint64_t call = 0; call < figure->calls; call++)
                 figure->once(figure->arg);
-            double taken_us = (double)(now_ns() - start_ns) / 1e3;
+            double taken_us = (double)(bench_clock_ns(CLOCK_THREAD_CPUTIME_ID) - start_ns) / 1e3;
             double each_us = taken_us / (double)figure->calls / figure->items;
             figure->best_us = each_us < figure->best_us ? each_us : figure->best_us;
         }
@@ -109,15 +98,16 @@ struct openssl {
 /* The digest is SHA-256's. Takes the key. */
 static void openssl_open(struct openssl *openssl, EVP_PKEY *key)
 {
-    must(key != NULL, "a key");
+    bench_must(key != NULL, "a key failed");
     openssl->sign = EVP_PKEY_CTX_new(key, NULL);
     openssl->verify = EVP_PKEY_CTX_new(key, NULL);
     EVP_PKEY_free(key);
-    must(EVP_PKEY_sign_init(openssl->sign) == 1 && EVP_PKEY_verify_init(openssl->verify) == 1 &&
-             EVP_PKEY_CTX_set_signature_md(openssl->sign, EVP_sha256()) == 1 &&
-             EVP_PKEY_CTX_set_signature_md(openssl->verify, EVP_sha256()) == 1,
-         "OpenSSL");
-    must(RAND_bytes(openssl->digest, sizeof(openssl->digest)) == 1, "RAND_bytes");
+    bench_must(EVP_PKEY_sign_init(openssl->sign) == 1 &&
+                   EVP_PKEY_verify_init(openssl->verify) == 1 &&
+                   EVP_PKEY_CTX_set_signature_md(openssl->sign, EVP_sha256()) == 1 &&
+                   EVP_PKEY_CTX_set_signature_md(openssl->verify, EVP_sha256()) == 1,
+               "OpenSSL failed");
+    bench_must(RAND_bytes(openssl->digest, sizeof(openssl->digest)) == 1, "RAND_bytes failed");
 }
 
 static void openssl_sign(void *arg)
@@ -125,18 +115,18 @@ static void openssl_sign(void *arg)
     struct openssl *openssl = arg;
 
     openssl->signature_len = sizeof(openssl->signature);
-    must(EVP_PKEY_sign(openssl->sign, openssl->signature, &openssl->signature_len, openssl->digest,
-                       sizeof(openssl->digest)) == 1,
-         "OpenSSL signing");
+    bench_must(EVP_PKEY_sign(openssl->sign, openssl->signature, &openssl->signature_len,
+                             openssl->digest, sizeof(openssl->digest)) == 1,
+               "OpenSSL signing failed");
 }
 
 static void openssl_verify(void *arg)
 {
     struct openssl *openssl = arg;
 
-    must(EVP_PKEY_verify(openssl->verify, openssl->signature, openssl->signature_len,
-                         openssl->digest, sizeof(openssl->digest)) == 1,
-         "OpenSSL verifying");
+    bench_must(EVP_PKEY_verify(openssl->verify, openssl->signature, openssl->signature_len,
+                               openssl->digest, sizeof(openssl->digest)) == 1,
+               "OpenSSL verifying failed");
 }
 
 static void openssl_close(struct openssl *openssl)
@@ -170,7 +160,7 @@ static void lot_verify(void *arg)
     struct lot *lot = arg;
 
     crypto_ec_verify_many(lot->ec, lot->jobs, lot->count);
-    must(lot->jobs[0].is_valid && lot->jobs[lot->count - 1].is_valid, "verifying");
+    bench_must(lot->jobs[0].is_valid && lot->jobs[lot->count - 1].is_valid, "verifying failed");
 }
 
 static void lot_verify_own(void *arg)
@@ -179,7 +169,7 @@ static void lot_verify_own(void *arg)
 
     crypto_ec_verify_own_many(lot->ec, lot->own, (const void *)lot->digest,
                               (const void *)lot->signature, lot->count, lot->is_valid);
-    must(lot->is_valid[0] && lot->is_valid[lot->count - 1], "verifying own");
+    bench_must(lot->is_valid[0] && lot->is_valid[lot->count - 1], "verifying own failed");
 }
 
 static void make_key(enum crypto_ec_curve curve, struct crypto_ec_key *key)
@@ -187,7 +177,7 @@ static void make_key(enum crypto_ec_curve curve, struct crypto_ec_key *key)
     uint8_t scalar[32];
 
     do
-        must(RAND_bytes(scalar, sizeof(scalar)) == 1, "RAND_bytes");
+        bench_must(RAND_bytes(scalar, sizeof(scalar)) == 1, "RAND_bytes failed");
     while (crypto_ec_key_init(curve, scalar, key) != CA_OK);
 }
 
@@ -196,15 +186,15 @@ static struct lot *lot_new(const struct crypto_ec *ec, enum crypto_ec_curve curv
     struct lot *lot = calloc(1, sizeof(*lot));
     uint8_t point[64];
 
-    must(lot != NULL && count <= LOT, "a lot");
+    bench_must(lot != NULL && count <= LOT, "a lot failed");
     lot->ec = ec;
     lot->count = count;
     make_key(curve, &lot->key);
     crypto_ec_key_public(ec, &lot->key, point);
-    must(crypto_ec_own_new(curve, point, &lot->own) == CA_OK, "crypto_ec_own_new");
-    must(RAND_bytes(lot->digest[0], sizeof(lot->digest)) == 1 &&
-             RAND_bytes(lot->fresh[0], sizeof(lot->fresh)) == 1,
-         "RAND_bytes");
+    bench_must(crypto_ec_own_new(curve, point, &lot->own) == CA_OK, "crypto_ec_own_new failed");
+    bench_must(RAND_bytes(lot->digest[0], sizeof(lot->digest)) == 1 &&
+                   RAND_bytes(lot->fresh[0], sizeof(lot->fresh)) == 1,
+               "RAND_bytes failed");
     lot_sign(lot);
     for (size_t i = 0; i < count; i++) {
         struct crypto_ec_verify *job = &lot->jobs[i];
@@ -242,9 +232,9 @@ static void rsa_sign(void *arg)
 {
     struct rsa_lot *lot = arg;
 
-    must(crypto_sign_many(lot->crypto, lot->key, CRYPTO_SIG_RSA_SHA256, lot->messages, lot->count,
-                          lot->signatures) == CA_OK,
-         "signing");
+    bench_must(crypto_sign_many(lot->crypto, lot->key, CRYPTO_SIG_RSA_SHA256, lot->messages,
+                                lot->count, lot->signatures) == CA_OK,
+               "signing failed");
 }
 
 static void rsa_verify(void *arg)
@@ -252,18 +242,20 @@ static void rsa_verify(void *arg)
     struct rsa_lot *lot = arg;
 
     crypto_verify_many(lot->crypto, lot->jobs, lot->count);
-    must(lot->jobs[0].result == CA_OK && lot->jobs[lot->count - 1].result == CA_OK, "verifying");
+    bench_must(lot->jobs[0].result == CA_OK && lot->jobs[lot->count - 1].result == CA_OK,
+               "verifying failed");
 }
 
 static struct rsa_lot *rsa_lot_new(struct crypto *crypto, uint32_t bits, size_t count)
 {
     struct rsa_lot *lot = calloc(1, sizeof(*lot));
 
-    must(lot != NULL && count <= LOT, "a lot");
+    bench_must(lot != NULL && count <= LOT, "a lot failed");
     lot->crypto = crypto;
     lot->count = count;
-    must(crypto_private_key_generate(CRYPTO_KEY_RSA, bits, &lot->key) == CA_OK, "a key");
-    must(RAND_bytes(lot->text[0], sizeof(lot->text)) == 1, "RAND_bytes");
+    bench_must(crypto_private_key_generate(CRYPTO_KEY_RSA, bits, &lot->key) == CA_OK,
+               "a key failed");
+    bench_must(RAND_bytes(lot->text[0], sizeof(lot->text)) == 1, "RAND_bytes failed");
     for (size_t i = 0; i < count; i++)
         lot->messages[i] = ca_bytes_of(lot->text[i], MESSAGE_LEN);
     rsa_sign(lot);
@@ -310,10 +302,10 @@ static void hash_openssl(void *arg)
     struct hashing *it = arg;
 
     for (size_t i = 0; i < LOT; i++)
-        must(EVP_DigestInit_ex(it->context, it->md, NULL) == 1 &&
-                 EVP_DigestUpdate(it->context, it->text[i], MESSAGE_LEN) == 1 &&
-                 EVP_DigestFinal_ex(it->context, it->digest[i], NULL) == 1,
-             "OpenSSL hashing");
+        bench_must(EVP_DigestInit_ex(it->context, it->md, NULL) == 1 &&
+                       EVP_DigestUpdate(it->context, it->text[i], MESSAGE_LEN) == 1 &&
+                       EVP_DigestFinal_ex(it->context, it->digest[i], NULL) == 1,
+                   "OpenSSL hashing failed");
 }
 
 static void hash_open(struct hashing *it, enum crypto_ec_backend backend, bool is_sm3)
@@ -510,10 +502,11 @@ int main(int argc, char **argv)
     struct crypto_ec *engine[2];
     struct crypto *crypto;
 
-    must(CRYPTO_secure_malloc_init(1 << 18, 16) != 0, "the secure heap");
-    must(crypto_open(&crypto) == CA_OK, "crypto_open");
+    bench_must(CRYPTO_secure_malloc_init(1 << 18, 16) != 0, "the secure heap failed");
+    bench_must(crypto_open(&crypto) == CA_OK, "crypto_open failed");
     for (size_t i = 0; i < backend_count; i++)
-        must(crypto_ec_new((enum crypto_ec_backend)i, &engine[i]) == CA_OK, "crypto_ec_new");
+        bench_must(crypto_ec_new((enum crypto_ec_backend)i, &engine[i]) == CA_OK,
+                   "crypto_ec_new failed");
     bench_signatures(backend_count, engine);
     if (backend_count == 2)
         bench_rsa(crypto);

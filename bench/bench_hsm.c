@@ -45,12 +45,6 @@ struct runner {
     double rate;
 };
 
-static void must(bool is_good, const char *what)
-{
-    if (!is_good)
-        bench_die("%s failed", what);
-}
-
 /* ---- bare */
 
 static void load_module(void)
@@ -61,10 +55,10 @@ static void load_module(void)
     CK_TOKEN_INFO info;
 
     *(void **)&get_list = dlsym(dlopen(SOFTHSM, RTLD_NOW | RTLD_LOCAL), "C_GetFunctionList");
-    must(get_list != NULL && get_list(&module) == CKR_OK, "C_GetFunctionList");
-    must(module->C_GetSlotList(CK_TRUE, slots, &count) == CKR_OK, "C_GetSlotList");
+    bench_must(get_list != NULL && get_list(&module) == CKR_OK, "C_GetFunctionList failed");
+    bench_must(module->C_GetSlotList(CK_TRUE, slots, &count) == CKR_OK, "C_GetSlotList failed");
     for (CK_ULONG i = 0; i < count; i++) {
-        must(module->C_GetTokenInfo(slots[i], &info) == CKR_OK, "C_GetTokenInfo");
+        bench_must(module->C_GetTokenInfo(slots[i], &info) == CKR_OK, "C_GetTokenInfo failed");
         if ((info.flags & CKF_TOKEN_INITIALIZED) != 0)
             slot = slots[i];
     }
@@ -80,15 +74,16 @@ static void bare_open(struct runner *runner)
     };
     CK_ULONG count;
 
-    must(module->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &runner->session) == CKR_OK,
-         "C_OpenSession");
+    bench_must(module->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &runner->session) ==
+                   CKR_OK,
+               "C_OpenSession failed");
     CK_RV rv = module->C_Login(runner->session, CKU_USER, (CK_BYTE_PTR)(uintptr_t)SOFTHSM_PIN,
                                strlen(SOFTHSM_PIN));
-    must(rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN, "C_Login");
-    must(module->C_FindObjectsInit(runner->session, attributes, 2) == CKR_OK &&
-             module->C_FindObjects(runner->session, &runner->key, 1, &count) == CKR_OK &&
-             module->C_FindObjectsFinal(runner->session) == CKR_OK && count == 1,
-         "C_FindObjects");
+    bench_must(rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN, "C_Login failed");
+    bench_must(module->C_FindObjectsInit(runner->session, attributes, 2) == CKR_OK &&
+                   module->C_FindObjects(runner->session, &runner->key, 1, &count) == CKR_OK &&
+                   module->C_FindObjectsFinal(runner->session) == CKR_OK && count == 1,
+               "C_FindObjects failed");
 }
 
 static void bare_sign(struct runner *runner)
@@ -97,10 +92,10 @@ static void bare_sign(struct runner *runner)
     uint8_t input[64] = { 1, 2, 3 }, signature[CA_SIGNATURE_LEN_MAX];
     CK_ULONG len = sizeof(signature);
 
-    must(module->C_SignInit(runner->session, &mechanism, runner->key) == CKR_OK &&
-             module->C_Sign(runner->session, input, runner->kind->input_len, signature, &len) ==
-                 CKR_OK,
-         "C_Sign");
+    bench_must(module->C_SignInit(runner->session, &mechanism, runner->key) == CKR_OK &&
+                   module->C_Sign(runner->session, input, runner->kind->input_len, signature,
+                                  &len) == CKR_OK,
+               "C_Sign failed");
     runner->count++;
 }
 
@@ -114,9 +109,9 @@ static void ours_sign(struct runner *runner)
 
     for (size_t i = 0; i < BATCH; i++)
         messages[i] = ca_bytes_of(text[i], sizeof(text[i]));
-    must(keys_sign_many(runner->signer, runner->crypto, runner->kind->sig, messages, BATCH,
-                        signatures) == CA_OK,
-         "keys_sign_many");
+    bench_must(keys_sign_many(runner->signer, runner->crypto, runner->kind->sig, messages, BATCH,
+                              signatures) == CA_OK,
+               "keys_sign_many failed");
     runner->count += BATCH;
 }
 
@@ -157,7 +152,8 @@ static double measure(struct runner *runners, size_t count, double *cpu_us_out)
     double rate = 0;
 
     for (size_t i = 0; i < count; i++)
-        must(pthread_create(&threads[i], NULL, run, &runners[i]) == 0, "pthread_create");
+        bench_must(pthread_create(&threads[i], NULL, run, &runners[i]) == 0,
+                   "pthread_create failed");
     for (size_t i = 0; i < count; i++) {
         pthread_join(threads[i], NULL);
         rate += runners[i].rate;
@@ -166,19 +162,6 @@ static double measure(struct runner *runners, size_t count, double *cpu_us_out)
     uint64_t taken_ns = bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start_ns;
     *cpu_us_out = (double)taken_ns / (double)total / 1000;
     return rate;
-}
-
-static int compare_ratios(const void *a, const void *b)
-{
-    const double *first = a, *second = b;
-
-    return (*first > *second) - (*first < *second);
-}
-
-static double middle(double *values)
-{
-    qsort(values, SLICES, sizeof(*values), compare_ratios);
-    return values[SLICES / 2];
 }
 
 /* In turns; the ratio of each slice is to the mean of the bare ones before and after it. */
@@ -195,11 +178,11 @@ static double compare(const struct kind *kind, struct runner *bare, struct runne
         ratios[i] = 2 * our_rates[i] / (before + bare_rates[i]);
         before = bare_rates[i];
     }
-    double ratio = middle(ratios);
+    double ratio = bench_median(ratios, SLICES);
     snprintf(name, sizeof(name), "hsm.softhsm.%s.", kind->name);
-    bench_figure(name, "bare", middle(bare_rates), "signatures/s");
-    bench_figure(name, "ours", middle(our_rates), "signatures/s");
-    double bare_cpu = middle(bare_us), our_cpu = middle(our_us);
+    bench_figure(name, "bare", bench_median(bare_rates, SLICES), "signatures/s");
+    bench_figure(name, "ours", bench_median(our_rates, SLICES), "signatures/s");
+    double bare_cpu = bench_median(bare_us, SLICES), our_cpu = bench_median(our_us, SLICES);
     bench_figure(name, "bare_cpu", bare_cpu, "us");
     bench_figure(name, "ours_cpu", our_cpu, "us");
     bench_figure(name, "cpu_efficiency", bare_cpu / our_cpu, "ratio");
@@ -220,14 +203,14 @@ static double run_kind(const struct softhsm *softhsm, const struct kind *kind, u
     uint8_t memory[1024];
 
     struct crypto_public_key key = softhsm_generate(kind->name, id, kind->type, memory);
-    must(keys_signer_open_pkcs11(&options, &key, &refusal, &signer) == CA_OK, "open");
+    bench_must(keys_signer_open_pkcs11(&options, &key, &refusal, &signer) == CA_OK, "open failed");
     for (size_t i = 0; i < session_count; i++) {
         bare[i].kind = kind;
         bare_open(&bare[i]);
     }
     for (size_t i = 0; i < CALLERS; i++) {
         ours[i] = (struct runner){ .kind = kind, .signer = signer };
-        must(crypto_open(&ours[i].crypto) == CA_OK, "crypto_open");
+        bench_must(crypto_open(&ours[i].crypto) == CA_OK, "crypto_open failed");
         ours_sign(&ours[i]); /* sessions open when they are needed */
     }
     double ratio = compare(kind, bare, ours);

@@ -10,10 +10,8 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
+#include "bench/bench.h"
 #include "ca/crypto/crypto.h"
 #include "ca/keys/secret.h"
 
@@ -41,36 +39,20 @@ struct setting {
     size_t raw_len;
 };
 
-static void must(bool is_fine, const char *what)
-{
-    if (!is_fine) {
-        fprintf(stderr, "bench_keys: %s failed\n", what);
-        exit(EXIT_FAILURE);
-    }
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void bench(const char *name, const char *figure, size_t each,
                   void (*once)(struct setting *setting), struct setting *setting)
 {
     double best_us = 1e9;
 
     for (int round = 0; round < ROUNDS; round++) {
-        uint64_t start_ns = now_ns();
+        uint64_t start_ns = bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         uint64_t taken_ns;
         size_t count = 0;
 
         do {
             once(setting);
             count += each;
-            taken_ns = now_ns() - start_ns;
+            taken_ns = bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start_ns;
         } while (taken_ns < ROUND_NS);
         double us = (double)taken_ns / 1000.0 / (double)count;
         best_us = us < best_us ? us : best_us;
@@ -81,56 +63,59 @@ static void bench(const char *name, const char *figure, size_t each,
 
 static void sign_many(struct setting *setting)
 {
-    must(crypto_sign_many(setting->crypto, setting->key, setting->sig, setting->messages, BATCH,
-                          setting->signatures) == CA_OK,
-         "sign_many");
+    bench_must(crypto_sign_many(setting->crypto, setting->key, setting->sig, setting->messages,
+                                BATCH, setting->signatures) == CA_OK,
+               "sign_many failed");
 }
 
 static void verify_many(struct setting *setting)
 {
     crypto_verify_many(setting->crypto, setting->jobs, BATCH);
-    must(setting->jobs[BATCH - 1].result == CA_OK, "verify_many");
+    bench_must(setting->jobs[BATCH - 1].result == CA_OK, "verify_many failed");
 }
 
 static void verify_own(struct setting *setting)
 {
-    must(crypto_verify_own_many(setting->crypto, setting->own, setting->sig, setting->messages,
-                                BATCH, setting->signatures) == CA_OK,
-         "verify_own_many");
+    bench_must(crypto_verify_own_many(setting->crypto, setting->own, setting->sig,
+                                      setting->messages, BATCH, setting->signatures) == CA_OK,
+               "verify_own_many failed");
 }
 
 static void rsa_check(struct setting *setting)
 {
     struct ca_refusal refusal;
 
-    must(crypto_rsa_check(crypto_private_key_public(setting->key), &refusal) == CA_OK, "rsa_check");
+    bench_must(crypto_rsa_check(crypto_private_key_public(setting->key), &refusal) == CA_OK,
+               "rsa_check failed");
 }
 
 static void raw_sign(struct setting *setting)
 {
     setting->raw_len = sizeof(setting->raw_signature);
     if (setting->type == CRYPTO_KEY_ED25519)
-        must(EVP_DigestSignInit(setting->raw_whole, NULL, NULL, NULL, setting->raw_key) == 1 &&
-                 EVP_DigestSign(setting->raw_whole, setting->raw_signature, &setting->raw_len,
-                                setting->text[0], MESSAGE_LEN) == 1,
-             "raw sign");
+        bench_must(EVP_DigestSignInit(setting->raw_whole, NULL, NULL, NULL, setting->raw_key) ==
+                           1 &&
+                       EVP_DigestSign(setting->raw_whole, setting->raw_signature, &setting->raw_len,
+                                      setting->text[0], MESSAGE_LEN) == 1,
+                   "raw sign failed");
     else
-        must(EVP_PKEY_sign(setting->raw_sign, setting->raw_signature, &setting->raw_len,
-                           setting->raw_digest, 32) == 1,
-             "raw sign");
+        bench_must(EVP_PKEY_sign(setting->raw_sign, setting->raw_signature, &setting->raw_len,
+                                 setting->raw_digest, 32) == 1,
+                   "raw sign failed");
 }
 
 static void raw_verify(struct setting *setting)
 {
     if (setting->type == CRYPTO_KEY_ED25519)
-        must(EVP_DigestVerifyInit(setting->raw_whole, NULL, NULL, NULL, setting->raw_key) == 1 &&
-                 EVP_DigestVerify(setting->raw_whole, setting->raw_signature, setting->raw_len,
-                                  setting->text[0], MESSAGE_LEN) == 1,
-             "raw verify");
+        bench_must(EVP_DigestVerifyInit(setting->raw_whole, NULL, NULL, NULL, setting->raw_key) ==
+                           1 &&
+                       EVP_DigestVerify(setting->raw_whole, setting->raw_signature,
+                                        setting->raw_len, setting->text[0], MESSAGE_LEN) == 1,
+                   "raw verify failed");
     else
-        must(EVP_PKEY_verify(setting->raw_verify, setting->raw_signature, setting->raw_len,
-                             setting->raw_digest, 32) == 1,
-             "raw verify");
+        bench_must(EVP_PKEY_verify(setting->raw_verify, setting->raw_signature, setting->raw_len,
+                                   setting->raw_digest, 32) == 1,
+                   "raw verify failed");
 }
 
 static void raw_prepare(struct setting *setting)
@@ -140,24 +125,25 @@ static void raw_prepare(struct setting *setting)
     size_t len;
     bool is_rsa = setting->type == CRYPTO_KEY_RSA;
 
-    must(crypto_private_key_encode(setting->key, der, sizeof(der), &len) == CA_OK, "encode");
+    bench_must(crypto_private_key_encode(setting->key, der, sizeof(der), &len) == CA_OK,
+               "encode failed");
     setting->raw_key = d2i_AutoPrivateKey(NULL, &at, (long)len);
     OPENSSL_cleanse(der, sizeof(der));
-    must(setting->raw_key != NULL, "d2i");
+    bench_must(setting->raw_key != NULL, "d2i failed");
     setting->raw_whole = EVP_MD_CTX_new();
     if (setting->type == CRYPTO_KEY_ED25519)
         return;
     setting->raw_sign = EVP_PKEY_CTX_new(setting->raw_key, NULL);
     setting->raw_verify = EVP_PKEY_CTX_new(setting->raw_key, NULL);
-    must(EVP_PKEY_sign_init(setting->raw_sign) == 1 &&
-             EVP_PKEY_verify_init(setting->raw_verify) == 1,
-         "init");
+    bench_must(EVP_PKEY_sign_init(setting->raw_sign) == 1 &&
+                   EVP_PKEY_verify_init(setting->raw_verify) == 1,
+               "init failed");
     if (is_rsa)
-        must(EVP_PKEY_CTX_set_rsa_padding(setting->raw_sign, RSA_PKCS1_PADDING) == 1 &&
-                 EVP_PKEY_CTX_set_signature_md(setting->raw_sign, EVP_sha256()) == 1 &&
-                 EVP_PKEY_CTX_set_rsa_padding(setting->raw_verify, RSA_PKCS1_PADDING) == 1 &&
-                 EVP_PKEY_CTX_set_signature_md(setting->raw_verify, EVP_sha256()) == 1,
-             "padding");
+        bench_must(EVP_PKEY_CTX_set_rsa_padding(setting->raw_sign, RSA_PKCS1_PADDING) == 1 &&
+                       EVP_PKEY_CTX_set_signature_md(setting->raw_sign, EVP_sha256()) == 1 &&
+                       EVP_PKEY_CTX_set_rsa_padding(setting->raw_verify, RSA_PKCS1_PADDING) == 1 &&
+                       EVP_PKEY_CTX_set_signature_md(setting->raw_verify, EVP_sha256()) == 1,
+                   "padding failed");
 }
 
 static void run(struct setting *setting)
@@ -166,11 +152,12 @@ static void run(struct setting *setting)
         setting->text[i][0] = (uint8_t)i;
         setting->messages[i] = ca_bytes_of(setting->text[i], MESSAGE_LEN);
     }
-    must(crypto_open(&setting->crypto) == CA_OK, "open");
-    must(crypto_private_key_generate(setting->type, setting->rsa_bits, &setting->key) == CA_OK,
-         "generate");
+    bench_must(crypto_open(&setting->crypto) == CA_OK, "open failed");
+    bench_must(crypto_private_key_generate(setting->type, setting->rsa_bits, &setting->key) ==
+                   CA_OK,
+               "generate failed");
     const struct crypto_public_key *public = crypto_private_key_public(setting->key);
-    must(crypto_own_key_new(public, &setting->own) == CA_OK, "own key");
+    bench_must(crypto_own_key_new(public, &setting->own) == CA_OK, "own key failed");
     raw_prepare(setting);
 
     bench(setting->name, "raw_sign_us", 1, raw_sign, setting);
@@ -214,7 +201,7 @@ int main(void)
         { .name = "sm2", .type = CRYPTO_KEY_SM2, .sig = CRYPTO_SIG_SM2_SM3 },
     };
 
-    must(keys_harden_process() == CA_OK, "hardening");
+    bench_must(keys_harden_process() == CA_OK, "hardening failed");
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         run(&settings[i]);
     return EXIT_SUCCESS;

@@ -8,7 +8,6 @@
  * Certificate number n was issued in microsecond MADE_UP_START_US + n and holds made-up octets, 700
  * of them. Those that are revoked, and those in the list, lie all over the others.
  */
-#include <string.h>
 
 #include "bench/bench.h"
 #include "bench/known.h"
@@ -21,12 +20,6 @@ enum { BATCH = 2048, YEARS = 20 };
 static const uint64_t STEP = 2654435761; /* a prime: every certificate has its turn */
 static const int64_t START_S = MADE_UP_START_US / 1000000;
 
-static void must(enum ca_err err, const char *what)
-{
-    if (err != CA_OK)
-        bench_die("%s: %s", what, ca_err_text(err));
-}
-
 static void put_intent(struct store_batch *batch, uint64_t n)
 {
     const struct store_intent intent = {
@@ -38,7 +31,7 @@ static void put_intent(struct store_batch *batch, uint64_t n)
         .not_after_s = START_S + YEARS * 365 * DAY_S,
     };
 
-    must(store_put_intent(batch, &intent), "put intent");
+    bench_must_ok(store_put_intent(batch, &intent), "put intent");
 }
 
 static void put_certificate(struct store_batch *batch, uint64_t n)
@@ -69,7 +62,7 @@ static void put_certificate(struct store_batch *batch, uint64_t n)
 
     for (size_t i = 0; i < MADE_UP_DER_LEN; i += sizeof(uint64_t))
         filler[i] = (uint8_t)made_up_mix(n + i);
-    must(store_put_certificate(batch, &certificate, &audit), "put certificate");
+    bench_must_ok(store_put_certificate(batch, &certificate, &audit), "put certificate");
 }
 
 static void put_revoked(struct store_batch *batch, uint64_t n)
@@ -94,7 +87,7 @@ static void put_revoked(struct store_batch *batch, uint64_t n)
         .body = change.body,
     };
 
-    must(store_put_status(batch, &change, &audit), "put status");
+    bench_must_ok(store_put_status(batch, &change, &audit), "put status");
 }
 
 static void fill(struct store *store, uint64_t count)
@@ -104,12 +97,12 @@ static void fill(struct store *store, uint64_t count)
     for (uint64_t start = 0; start < count; start += BATCH) {
         uint64_t end = start + BATCH < count ? start + BATCH : count;
 
-        must(store_begin(store, &batch), "begin");
+        bench_must_ok(store_begin(store, &batch), "begin");
         for (uint64_t n = start; n < end; n++) {
             put_intent(batch, n);
             put_certificate(batch, n);
         }
-        must(store_commit(batch), "commit");
+        bench_must_ok(store_commit(batch), "commit");
     }
 }
 
@@ -118,10 +111,10 @@ static void revoke(struct store *store, uint64_t revoked, uint64_t count)
     struct store_batch *batch;
 
     for (uint64_t start = 0; start < revoked; start += BATCH) {
-        must(store_begin(store, &batch), "begin");
+        bench_must_ok(store_begin(store, &batch), "begin");
         for (uint64_t i = start; i < start + BATCH && i < revoked; i++)
             put_revoked(batch, i * STEP % count);
-        must(store_commit(batch), "commit");
+        bench_must_ok(store_commit(batch), "commit");
     }
 }
 
@@ -150,7 +143,7 @@ int main(int argc, char **argv)
     uint64_t listed = bench_number("LISTED", argv[4], count);
     if (listed == 0 || revoked + listed * (uint64_t)(argc - 5) > count)
         bench_die("there are only %llu certificates", (unsigned long long)count);
-    must(store_open(argv[1], &options, &store), argv[1]);
+    bench_must_ok(store_open(argv[1], &options, &store), argv[1]);
     fill(store, count);
     revoke(store, revoked, count);
     store_rest(store);

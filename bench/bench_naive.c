@@ -41,17 +41,11 @@ struct work {
     X509_EXTENSION *kept_issuer;
 };
 
-static void must(bool is_true, const char *what)
-{
-    if (!is_true)
-        bench_die("%s", what);
-}
-
 static X509_EXTENSION *extension_make(X509V3_CTX *context, const char *name, const char *value)
 {
     X509_EXTENSION *extension = X509V3_EXT_nconf(NULL, context, name, value);
 
-    must(extension != NULL, name);
+    bench_must(extension != NULL, name);
     return extension;
 }
 
@@ -60,7 +54,7 @@ static void extension_add(X509 *certificate, X509V3_CTX *context, const char *na
 {
     X509_EXTENSION *extension = extension_make(context, name, value);
 
-    must(X509_add_ext(certificate, extension, -1) == 1, name);
+    bench_must(X509_add_ext(certificate, extension, -1) == 1, name);
     X509_EXTENSION_free(extension);
 }
 
@@ -72,10 +66,10 @@ static void uscc_add(X509 *certificate)
     ASN1_OBJECT *oid = OBJ_txt2obj("1.2.156.10260.4.1.4", 1);
     ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
 
-    must(oid != NULL && value != NULL, "out of memory");
-    must(ASN1_OCTET_STRING_set(value, code, sizeof(code)) == 1, "out of memory");
+    bench_must(oid != NULL && value != NULL, "out of memory");
+    bench_must(ASN1_OCTET_STRING_set(value, code, sizeof(code)) == 1, "out of memory");
     X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, oid, 0, value);
-    must(extension != NULL && X509_add_ext(certificate, extension, -1) == 1, "out of memory");
+    bench_must(extension != NULL && X509_add_ext(certificate, extension, -1) == 1, "out of memory");
     X509_EXTENSION_free(extension);
     ASN1_OCTET_STRING_free(value);
     ASN1_OBJECT_free(oid);
@@ -85,11 +79,12 @@ static void serial_set(X509 *certificate)
 {
     uint8_t serial[SERIAL_LEN];
 
-    must(RAND_bytes(serial, sizeof(serial)) == 1, "no random numbers");
+    bench_must(RAND_bytes(serial, sizeof(serial)) == 1, "no random numbers");
     serial[0] = 1;
     BIGNUM *number = BN_bin2bn(serial, sizeof(serial), NULL);
-    must(number != NULL, "out of memory");
-    must(BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != NULL, "out of memory");
+    bench_must(number != NULL, "out of memory");
+    bench_must(BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != NULL,
+               "out of memory");
     BN_free(number);
 }
 
@@ -98,13 +93,14 @@ static X509 *certificate_begin(X509_NAME *subject, EVP_PKEY *key, X509_NAME *iss
 {
     X509 *certificate = X509_new();
 
-    must(certificate != NULL && X509_set_version(certificate, X509_VERSION_3) == 1, "no X509");
+    bench_must(certificate != NULL && X509_set_version(certificate, X509_VERSION_3) == 1,
+               "no X509");
     serial_set(certificate);
-    must(X509_gmtime_adj(X509_getm_notBefore(certificate), 0) != NULL, "no time");
-    must(X509_gmtime_adj(X509_getm_notAfter(certificate), 365L * 86400) != NULL, "no time");
-    must(X509_set_subject_name(certificate, subject) == 1, "no subject");
-    must(X509_set_issuer_name(certificate, issuer) == 1, "no issuer");
-    must(X509_set_pubkey(certificate, key) == 1, "no key");
+    bench_must(X509_gmtime_adj(X509_getm_notBefore(certificate), 0) != NULL, "no time");
+    bench_must(X509_gmtime_adj(X509_getm_notAfter(certificate), 365L * 86400) != NULL, "no time");
+    bench_must(X509_set_subject_name(certificate, subject) == 1, "no subject");
+    bench_must(X509_set_issuer_name(certificate, issuer) == 1, "no issuer");
+    bench_must(X509_set_pubkey(certificate, key) == 1, "no key");
     return certificate;
 }
 
@@ -115,13 +111,13 @@ static void extensions_add(struct work *work, X509 *certificate, bool is_kept)
     X509V3_set_ctx(&context, work->ca, certificate, NULL, NULL, 0);
     X509V3_set_ctx_nodb(&context);
     if (is_kept)
-        must(X509_add_ext(certificate, work->kept_issuer, -1) == 1, "no extension");
+        bench_must(X509_add_ext(certificate, work->kept_issuer, -1) == 1, "no extension");
     else
         extension_add(certificate, &context, "authorityKeyIdentifier", "keyid");
     extension_add(certificate, &context, "subjectKeyIdentifier", "hash");
     for (size_t i = 0; i < CONSTANT_COUNT; i++) {
         if (is_kept)
-            must(X509_add_ext(certificate, work->kept[i], -1) == 1, "no extension");
+            bench_must(X509_add_ext(certificate, work->kept[i], -1) == 1, "no extension");
         else
             extension_add(certificate, &context, constant_extensions[i].name,
                           constant_extensions[i].value);
@@ -132,16 +128,18 @@ static void extensions_add(struct work *work, X509 *certificate, bool is_kept)
 static void certificate_sign(struct work *work, X509 *certificate)
 {
     if (work->type != BENCH_KEY_SM2) {
-        must(X509_sign(certificate, work->ca_key, bench_key_digest(work->type)) > 0,
-             "no signature");
+        bench_must(X509_sign(certificate, work->ca_key, bench_key_digest(work->type)) > 0,
+                   "no signature");
         return;
     }
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
     EVP_PKEY_CTX *context;
-    must(digest != NULL, "out of memory");
-    must(EVP_DigestSignInit(digest, &context, EVP_sm3(), NULL, work->ca_key) == 1, "no signature");
-    must(EVP_PKEY_CTX_set1_id(context, BENCH_SM2_ID, (int)strlen(BENCH_SM2_ID)) == 1, "no id");
-    must(X509_sign_ctx(certificate, digest) > 0, "no signature");
+    bench_must(digest != NULL, "out of memory");
+    bench_must(EVP_DigestSignInit(digest, &context, EVP_sm3(), NULL, work->ca_key) == 1,
+               "no signature");
+    bench_must(EVP_PKEY_CTX_set1_id(context, BENCH_SM2_ID, (int)strlen(BENCH_SM2_ID)) == 1,
+               "no id");
+    bench_must(X509_sign_ctx(certificate, digest) > 0, "no signature");
     EVP_MD_CTX_free(digest);
 }
 
@@ -150,11 +148,11 @@ static void request_verify(struct work *work, X509_REQ *request, EVP_PKEY *key)
     if (work->type == BENCH_KEY_SM2) {
         ASN1_OCTET_STRING *id = ASN1_OCTET_STRING_new();
 
-        must(id != NULL && ASN1_OCTET_STRING_set(id, (const uint8_t *)BENCH_SM2_ID, -1) == 1,
-             "out of memory");
+        bench_must(id != NULL && ASN1_OCTET_STRING_set(id, (const uint8_t *)BENCH_SM2_ID, -1) == 1,
+                   "out of memory");
         X509_REQ_set0_distinguishing_id(request, id);
     }
-    must(X509_REQ_verify(request, key) == 1, "request does not verify");
+    bench_must(X509_REQ_verify(request, key) == 1, "request does not verify");
 }
 
 static void issue(struct work *work, bool is_kept)
@@ -164,15 +162,15 @@ static void issue(struct work *work, bool is_kept)
     X509_REQ *request = d2i_X509_REQ(NULL, &at, (long)csr.len);
     uint8_t *der = NULL;
 
-    must(request != NULL, "request cannot be read");
+    bench_must(request != NULL, "request cannot be read");
     EVP_PKEY *key = X509_REQ_get0_pubkey(request);
-    must(key != NULL, "request has no key");
+    bench_must(key != NULL, "request has no key");
     request_verify(work, request, key);
     X509 *certificate =
         certificate_begin(X509_REQ_get_subject_name(request), key, X509_get_subject_name(work->ca));
     extensions_add(work, certificate, is_kept);
     certificate_sign(work, certificate);
-    must(i2d_X509(certificate, &der) > 0, "certificate cannot be encoded");
+    bench_must(i2d_X509(certificate, &der) > 0, "certificate cannot be encoded");
     OPENSSL_free(der);
     X509_free(certificate);
     X509_REQ_free(request);
@@ -194,11 +192,12 @@ static void make_ca(struct work *work)
     X509V3_CTX context;
 
     work->ca_key = bench_key_generate(work->type);
-    must(name != NULL, "out of memory");
-    must(X509_NAME_add_entry_by_txt(name, "C", MBSTRING_UTF8, (const uint8_t *)"CN", -1, -1, 0) &&
-             X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)"Bench CA", -1,
-                                        -1, 0),
-         "no name");
+    bench_must(name != NULL, "out of memory");
+    bench_must(
+        X509_NAME_add_entry_by_txt(name, "C", MBSTRING_UTF8, (const uint8_t *)"CN", -1, -1, 0) &&
+            X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)"Bench CA", -1,
+                                       -1, 0),
+        "no name");
     work->ca = certificate_begin(name, work->ca_key, name);
     X509V3_set_ctx(&context, work->ca, work->ca, NULL, NULL, 0);
     X509V3_set_ctx_nodb(&context);
@@ -231,7 +230,7 @@ int main(int argc, char **argv)
         default: return 2;
         }
     }
-    must(path != NULL && optind == argc, "usage: bench_naive --type KEY --csrs FILE");
+    bench_must(path != NULL && optind == argc, "usage: bench_naive --type KEY --csrs FILE");
     bench_csrs_load(path, REQUESTS, &work.csrs);
     make_ca(&work);
     snprintf(prefix, sizeof(prefix), "issue.%s.", bench_key_name(work.type));

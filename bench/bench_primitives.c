@@ -49,12 +49,6 @@ struct work {
     struct crypto_signature signatures[BATCH_MAX];
 };
 
-static void must(bool is_true, const char *what)
-{
-    if (!is_true)
-        bench_die("%s", what);
-}
-
 static const enum crypto_sig sigs[BENCH_KEY_TYPE_COUNT] = {
     [BENCH_KEY_P256] = CRYPTO_SIG_ECDSA_SHA256,
     [BENCH_KEY_RSA2048] = CRYPTO_SIG_RSA_SHA256,
@@ -73,8 +67,8 @@ static struct ca_bytes number_of(EVP_PKEY *pkey, const char *name, uint8_t *byte
 {
     BIGNUM *number = NULL;
 
-    must(EVP_PKEY_get_bn_param(pkey, name, &number) == 1 && BN_num_bytes(number) <= (int)size,
-         "RSA key cannot be read");
+    bench_must(EVP_PKEY_get_bn_param(pkey, name, &number) == 1 && BN_num_bytes(number) <= (int)size,
+               "RSA key cannot be read");
     size_t len = (size_t)BN_bn2bin(number, bytes);
     BN_free(number);
     return ca_bytes_of(bytes, len);
@@ -94,11 +88,11 @@ static void read_key(struct asked *asked, enum bench_key_type type)
         return;
     }
     if (type == BENCH_KEY_ED25519)
-        must(EVP_PKEY_get_raw_public_key(asked->pkey, asked->point, &len) == 1, "no point");
+        bench_must(EVP_PKEY_get_raw_public_key(asked->pkey, asked->point, &len) == 1, "no point");
     else
-        must(EVP_PKEY_get_octet_string_param(asked->pkey, OSSL_PKEY_PARAM_PUB_KEY, asked->point,
-                                             sizeof(asked->point), &len) == 1,
-             "no point");
+        bench_must(EVP_PKEY_get_octet_string_param(asked->pkey, OSSL_PKEY_PARAM_PUB_KEY,
+                                                   asked->point, sizeof(asked->point), &len) == 1,
+                   "no point");
     asked->key.point = ca_bytes_of(asked->point, len);
 }
 
@@ -109,12 +103,12 @@ static void read_request(struct work *work, size_t i, struct ca_bytes csr)
     X509_REQ *request = d2i_X509_REQ(NULL, &at, (long)csr.len);
     const ASN1_BIT_STRING *signature;
 
-    must(request != NULL, "request cannot be read");
+    bench_must(request != NULL, "request cannot be read");
     int len = i2d_re_X509_REQ_tbs(request, &asked->body);
     X509_REQ_get0_signature(request, &signature, NULL);
     asked->pkey = X509_REQ_get_pubkey(request);
-    must(len > 0 && asked->pkey != NULL, "request cannot be read");
-    must(signature->length <= BENCH_SIGNATURE_LEN_MAX, "signature is too long");
+    bench_must(len > 0 && asked->pkey != NULL, "request cannot be read");
+    bench_must(signature->length <= BENCH_SIGNATURE_LEN_MAX, "signature is too long");
     asked->body_len = (size_t)len;
     asked->signature_len = (size_t)signature->length;
     memcpy(asked->signature, signature->data, asked->signature_len);
@@ -166,25 +160,25 @@ static void crypto_verify(void *arg)
 
     crypto_verify_many(work->crypto, work->jobs, work->batch);
     for (size_t i = 0; i < work->batch; i++)
-        must(work->jobs[i].result == CA_OK, "request does not verify");
+        bench_must(work->jobs[i].result == CA_OK, "request does not verify");
 }
 
 static void crypto_sign(void *arg)
 {
     struct work *work = arg;
 
-    must(crypto_sign_many(work->crypto, work->ca, work->sig, work->messages, work->batch,
-                          work->signatures) == CA_OK,
-         "signing fails");
+    bench_must(crypto_sign_many(work->crypto, work->ca, work->sig, work->messages, work->batch,
+                                work->signatures) == CA_OK,
+               "signing fails");
 }
 
 static void crypto_verify_own(void *arg)
 {
     struct work *work = arg;
 
-    must(crypto_verify_own_many(work->crypto, work->own, work->sig, work->messages, work->batch,
-                                work->signatures) == CA_OK,
-         "own signature does not verify");
+    bench_must(crypto_verify_own_many(work->crypto, work->own, work->sig, work->messages,
+                                      work->batch, work->signatures) == CA_OK,
+               "own signature does not verify");
 }
 
 /* ---- */
@@ -231,10 +225,12 @@ static void open_issuers(struct work *work)
     work->pkey = bench_key_generate(work->type);
     work->signer = bench_signer_new(work->type, work->pkey);
     /* Private keys live in OpenSSL's secure heap, and nowhere else. */
-    must(CRYPTO_secure_malloc_init(65536, 16) != 0, "no secure heap");
-    must(crypto_open(&work->crypto) == CA_OK, "crypto cannot be opened");
-    must(crypto_private_key_generate(key_types[work->type], 2048, &work->ca) == CA_OK, "no key");
-    must(crypto_own_key_new(crypto_private_key_public(work->ca), &work->own) == CA_OK, "no key");
+    bench_must(CRYPTO_secure_malloc_init(65536, 16) != 0, "no secure heap");
+    bench_must(crypto_open(&work->crypto) == CA_OK, "crypto cannot be opened");
+    bench_must(crypto_private_key_generate(key_types[work->type], 2048, &work->ca) == CA_OK,
+               "no key");
+    bench_must(crypto_own_key_new(crypto_private_key_public(work->ca), &work->own) == CA_OK,
+               "no key");
 }
 
 static void close_issuers(struct work *work)
@@ -270,11 +266,11 @@ int main(int argc, char **argv)
         default: return 2;
         }
     }
-    must(path != NULL && optind == argc && work.batch > 0,
-         "usage: bench_primitives --type KEY --csrs FILE [--batch N] [--step-ms N]");
+    bench_must(path != NULL && optind == argc && work.batch > 0,
+               "usage: bench_primitives --type KEY --csrs FILE [--batch N] [--step-ms N]");
     work.sig = sigs[work.type];
     bench_csrs_load(path, work.batch, &csrs);
-    must(csrs.count == work.batch, "the file holds fewer requests than a batch");
+    bench_must(csrs.count == work.batch, "the file holds fewer requests than a batch");
     for (size_t i = 0; i < work.batch; i++)
         read_request(&work, i, csrs.csrs[i]);
     open_issuers(&work);

@@ -37,15 +37,14 @@ static void check_keys(void *arg)
 static void draft_many(void *arg)
 {
     struct subject *s = arg;
-    struct rules_moment moment = profiles_moment();
+    struct rules_order order = { s->profile, &s->issuer, &s->request, &s->csr, profiles_moment() };
     struct ca_refusal refusal;
     struct rules_draft draft;
 
     ca_arena_reset(s->arena);
     for (unsigned i = 0; i < CALLS; i++) {
-        moment.serial.bytes[CA_SERIAL_LEN - 1] = (uint8_t)i;
-        if (rules_draft(s->profile, &s->issuer, &s->request, &s->csr, &moment, s->arena, &draft,
-                        &refusal) != CA_OK)
+        order.moment.serial.bytes[CA_SERIAL_LEN - 1] = (uint8_t)i;
+        if (rules_draft(&order, s->arena, &draft, &refusal) != CA_OK)
             bench_die("%s: %s: %s", s->key, refusal.field, refusal.rule);
     }
     s->tbs = draft.tbs;

@@ -10,7 +10,6 @@
  */
 #include <math.h>
 #include <openssl/rand.h>
-#include <string.h>
 #include <x86intrin.h>
 
 #include "bench/bench.h"
@@ -35,15 +34,9 @@ struct world {
     uint8_t rsa_signature[RSA_LANES_MESSAGES][RSA_OCTETS_MAX];
 };
 
-static void must(bool is_fine, const char *what)
-{
-    if (!is_fine)
-        bench_die("%s failed", what);
-}
-
 static void draw(void *bytes, size_t len)
 {
-    must(RAND_bytes(bytes, (int)len) == 1, "RAND_bytes");
+    bench_must(RAND_bytes(bytes, (int)len) == 1, "RAND_bytes failed");
 }
 
 /* ---- what is timed: `make` prepares one sample of a class, `run` is timed */
@@ -82,7 +75,7 @@ static void make_keys(struct world *world, bool is_fixed)
     scalar[0] &= 0x7f;
     for (size_t i = 0; i < sizeof(scalar); i++)
         scalar[i] = is_fixed ? (uint8_t)(i == 31 ? 3 : 0) : scalar[i];
-    must(crypto_ec_key_init(world->curve->id, scalar, &world->key) == CA_OK, "a key");
+    bench_must(crypto_ec_key_init(world->curve->id, scalar, &world->key) == CA_OK, "a key failed");
 }
 
 static void run_sign(struct world *world)
@@ -163,7 +156,7 @@ static double largest_t(const struct sample *samples, size_t count)
 {
     double *sorted = malloc(count * sizeof(*sorted)), worst = fabs(welch(samples, count, 1e18));
 
-    must(sorted != NULL, "memory");
+    bench_must(sorted != NULL, "memory failed");
     for (size_t i = 0; i < count; i++)
         sorted[i] = samples[i].ticks;
     qsort(sorted, count, sizeof(*sorted), bench_compare_double);
@@ -181,7 +174,7 @@ static double measure(struct world *world, size_t count, void (*make)(struct wor
     struct sample *samples = calloc(count, sizeof(*samples));
     unsigned unused;
 
-    must(samples != NULL, "memory");
+    bench_must(samples != NULL, "memory failed");
     for (size_t i = 0; i < count; i++) {
         uint8_t coin;
 
@@ -207,9 +200,10 @@ int main(int argc, char **argv)
     size_t backend_count = crypto_ec_backend_best() == CRYPTO_EC_LANES ? 2 : 1;
     uint64_t count = argc > 1 ? bench_number("samples", argv[1], 100000000) : SAMPLES;
 
-    must(world != NULL && count > 100, "a hundred samples");
+    bench_must(world != NULL && count > 100, "a hundred samples failed");
     for (size_t i = 0; i < backend_count; i++)
-        must(crypto_ec_new((enum crypto_ec_backend)i, &world->engine[i]) == CA_OK, "tables");
+        bench_must(crypto_ec_new((enum crypto_ec_backend)i, &world->engine[i]) == CA_OK,
+                   "tables failed");
     for (size_t i = 0; i < 2 * backend_count; i++) {
         char prefix[64];
 

@@ -6,13 +6,11 @@
  * in the signer process with tickets. CPU time of both processes per signature, in turns; the
  * median of the rounds.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/bench.h"
 #include "ca/crypto/digest.h"
 #include "ca/keys/process.h"
 
@@ -30,14 +28,6 @@ static struct ca_bytes messages[BATCH];
 static struct keys_ticket tickets[BATCH];
 static struct crypto_signature signatures[BATCH];
 
-static void must(enum ca_err err, const char *what)
-{
-    if (err != CA_OK) {
-        fprintf(stderr, "bench_signer: %s: %s\n", what, ca_err_text(err));
-        exit(EXIT_FAILURE);
-    }
-}
-
 static enum ca_err make_key(void *arg, struct crypto_private_key **keys)
 {
     (void)arg;
@@ -51,7 +41,7 @@ static void hear_pid(void *arg, enum keys_process_event event, int number)
 {
     (void)arg;
     if (event == KEYS_PROCESS_STARTED && clock_getcpuclockid(number, &signer_clock) != 0)
-        must(CA_ERR_INTERNAL, "clock");
+        bench_must_ok(CA_ERR_INTERNAL, "clock");
 }
 
 /* SEQUENCE, version, serial number: what a signer looks at; then anything. */
@@ -82,18 +72,9 @@ static void make_tickets(const struct keys_signer *signer)
     }
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    if (clock_gettime(clock, &now) != 0)
-        must(CA_ERR_INTERNAL, "clock");
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t cpu_ns(void)
 {
-    return clock_ns(CLOCK_PROCESS_CPUTIME_ID) + clock_ns(signer_clock);
+    return bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID) + bench_clock_ns(signer_clock);
 }
 
 /* Per signature. */
@@ -105,19 +86,8 @@ static double round_us(struct keys_signer *signer, struct crypto *crypto)
     uint64_t start_ns = cpu_ns();
 
     for (int i = 0; i < BATCHES; i++)
-        must(keys_sign(signer, crypto, &order, signatures), "sign");
+        bench_must_ok(keys_sign(signer, crypto, &order, signatures), "sign");
     return (double)(cpu_ns() - start_ns) / 1000.0 / BATCHES / BATCH;
-}
-
-static int compare(const void *a, const void *b)
-{
-    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
-}
-
-static double median(double *rounds)
-{
-    qsort(rounds, ROUNDS, sizeof(*rounds), compare);
-    return rounds[ROUNDS / 2];
 }
 
 int main(void)
@@ -136,27 +106,28 @@ int main(void)
 
     told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (told == MAP_FAILED)
-        must(CA_ERR_NOMEM, "memory");
-    must(keys_process_fork(&options, &process), "fork");
-    must(keys_process_start(process), "start");
+        bench_must_ok(CA_ERR_NOMEM, "memory");
+    bench_must_ok(keys_process_fork(&options, &process), "fork");
+    bench_must_ok(keys_process_start(process), "start");
     const struct crypto_public_key public = {
         .type = CRYPTO_KEY_P256, .bits = 256, .point = ca_bytes_of(told->point, sizeof(told->point))
     };
-    must(keys_signer_open_process(process, 0, &public, &checked, &there), "signer");
-    must(keys_harden_process(), "hardening");
-    must(crypto_private_key_generate(CRYPTO_KEY_P256, 0, &key), "key");
-    must(keys_signer_open_soft(key, &checked, &inside), "signer");
-    must(crypto_open(&crypto), "crypto");
+    bench_must_ok(keys_signer_open_process(process, 0, &public, &checked, &there), "signer");
+    bench_must_ok(keys_harden_process(), "hardening");
+    bench_must_ok(crypto_private_key_generate(CRYPTO_KEY_P256, 0, &key), "key");
+    bench_must_ok(keys_signer_open_soft(key, &checked, &inside), "signer");
+    bench_must_ok(crypto_open(&crypto), "crypto");
     make_messages();
     make_tickets(there);
     for (int i = 0; i < ROUNDS; i++) {
         inside_us[i] = round_us(inside, crypto);
         process_us[i] = round_us(there, crypto);
     }
-    double inside_median = median(inside_us), process_median = median(process_us);
-    printf("signer.p256.inside_us\t%.3f\tus\nsigner.p256.process_us\t%.3f\tus\n", inside_median,
-           process_median);
-    printf("signer.p256.process_adds_us\t%.3f\tus\n", process_median - inside_median);
+    double inside_median = bench_median(inside_us, ROUNDS),
+           process_median = bench_median(process_us, ROUNDS);
+    bench_figure("signer.p256.", "inside_us", inside_median, "us");
+    bench_figure("signer.p256.", "process_us", process_median, "us");
+    bench_figure("signer.p256.", "process_adds_us", process_median - inside_median, "us");
     crypto_close(crypto);
     keys_signer_close(inside);
     keys_signer_close(there);

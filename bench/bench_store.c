@@ -15,41 +15,22 @@
  * Certificate number n has a serial number of microsecond MADE_UP_START_US + n and made-up contents
  * of 700 octets. Results on stdout: name, value, unit; progress on stderr.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
+#include "bench/bench.h"
 #include "bench/made_up.h"
-#include "ca/base/text.h"
 #include "store/store.h"
 
 enum { BATCH = 256, ACTS = 64, IN_TURN = 4096 };
 
 static double now_s(void)
 {
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+    return (double)bench_now_ns() * 1e-9;
 }
 
 static double cpu_s(void)
 {
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-}
-
-static void must(enum ca_err err, const char *what)
-{
-    if (err == CA_OK)
-        return;
-    fprintf(stderr, "bench_store: %s: %s\n", what, ca_err_text(err));
-    exit(EXIT_FAILURE);
+    return (double)bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID) * 1e-9;
 }
 
 static struct store_certificate certificate_of(uint64_t n)
@@ -85,7 +66,7 @@ static void put_intent(struct store_batch *batch, uint64_t n)
     };
 
     memcpy(intent.tbs_digest, intent.request.bytes, STORE_DIGEST_LEN);
-    must(store_put_intent(batch, &intent), "put intent");
+    bench_must_ok(store_put_intent(batch, &intent), "put intent");
 }
 
 static void put_certificate(struct store_batch *batch, uint64_t n)
@@ -100,7 +81,7 @@ static void put_certificate(struct store_batch *batch, uint64_t n)
         .body = certificate.body,
     };
 
-    must(store_put_certificate(batch, &certificate, &audit), "put certificate");
+    bench_must_ok(store_put_certificate(batch, &certificate, &audit), "put certificate");
 }
 
 /* As the engine does: a commit carries certificates, and the intents of the next. */
@@ -110,12 +91,12 @@ static void put_range(struct store *store, uint64_t from, uint64_t until, uint64
     struct store_batch *batch;
 
     for (uint64_t start = from; start < until + at_once; start += at_once) {
-        must(store_begin(store, &batch), "begin");
+        bench_must_ok(store_begin(store, &batch), "begin");
         for (uint64_t n = start - at_once; start > from && n < start && n < until; n++)
             put_certificate(batch, n);
         for (uint64_t n = start; n < start + at_once && n < until; n++)
             put_intent(batch, n);
-        must(store_commit(batch), "commit");
+        bench_must_ok(store_commit(batch), "commit");
         if (now_s() - shown_s > 2) {
             shown_s = now_s();
             fprintf(stderr, "bench_store: %llu of %llu\n", (unsigned long long)(start - from),
@@ -157,12 +138,13 @@ static size_t find(struct store_view *view, enum kind kind, uint64_t n, uint64_t
 
     if (kind == BY_IDENTITY) {
         digest = made_up_digest('s', n / 2);
-        must(store_find_digest(view, STORE_BY_IDENTITY, &digest, 0, found, 4, &count), "find");
+        bench_must_ok(store_find_digest(view, STORE_BY_IDENTITY, &digest, 0, found, 4, &count),
+                      "find");
         return count > 0;
     }
     if (kind == BY_KEY) {
         digest = made_up_digest('k', n);
-        must(store_find_digest(view, STORE_BY_KEY, &digest, 0, found, 4, &count), "find");
+        bench_must_ok(store_find_digest(view, STORE_BY_KEY, &digest, 0, found, 4, &count), "find");
         return count > 0;
     }
     struct ca_serial serial = made_up_serial(n < total ? n : n - total - 2);
@@ -172,7 +154,7 @@ static size_t find(struct store_view *view, enum kind kind, uint64_t n, uint64_t
     enum ca_err err = kind == BY_REQUEST ? store_find_request(view, &digest, found)
                                          : store_find_serial(view, &serial, found);
     if (err != CA_ERR_NOT_FOUND)
-        must(err, "find");
+        bench_must_ok(err, "find");
     return err == CA_OK;
 }
 
@@ -182,12 +164,12 @@ static uint64_t find_many(struct store *store, enum kind kind, bool is_present, 
     uint64_t total = count_of(store), found = 0;
     struct store_view *view;
 
-    must(store_view_open(store, &view), "view");
+    bench_must_ok(store_view_open(store, &view), "view");
     for (uint64_t i = 0; i < count; i++) {
         uint64_t n = made_up_mix(i + count) % total;
         found += find(view, kind, is_present ? n : total + 2 + n, total);
         if (i % IN_TURN == 0)
-            must(store_view_renew(view), "renew");
+            bench_must_ok(store_view_renew(view), "renew");
     }
     store_view_close(view);
     return found;
@@ -201,8 +183,7 @@ static void measure_find_kind(struct store *store, enum kind kind, bool is_prese
     found += find_many(store, kind, is_present, count);
     double taken_s = now_s() - start_s;
     if (found != (is_present ? 2 * count : 0)) {
-        fprintf(stderr, "bench_store: wrong answers by %s\n", kind_names[kind]);
-        exit(EXIT_FAILURE);
+        bench_die("wrong answers by %s", kind_names[kind]);
     }
     printf("store.find.%s.%s.us\t%.2f\tus\n", kind_names[kind], is_present ? "present" : "absent",
            taken_s * 1e6 / (double)count);
@@ -235,7 +216,7 @@ static void put_revoked(struct store_batch *batch, uint64_t n, uint64_t request)
         .body = change.body,
     };
 
-    must(store_put_status(batch, &change, &audit), "put status");
+    bench_must_ok(store_put_status(batch, &change, &audit), "put status");
 }
 
 static uint64_t revoked_count(struct store *store)
@@ -244,8 +225,8 @@ static uint64_t revoked_count(struct store *store)
     struct store_scope_info info;
     struct store_view *view;
 
-    must(store_view_open(store, &view), "view");
-    must(store_find_scope(view, &scope, &info), "scope");
+    bench_must_ok(store_view_open(store, &view), "view");
+    bench_must_ok(store_find_scope(view, &scope, &info), "scope");
     store_view_close(view);
     return info.entry_count;
 }
@@ -258,10 +239,10 @@ static void revoke_range(struct store *store, uint64_t from, uint64_t until, uin
     struct store_batch *batch;
 
     for (uint64_t start = from; start < until; start += at_once) {
-        must(store_begin(store, &batch), "begin");
+        bench_must_ok(store_begin(store, &batch), "begin");
         for (uint64_t i = start; i < start + at_once && i < until; i++)
             put_revoked(batch, i % total * step % total, i);
-        must(store_commit(batch), "commit");
+        bench_must_ok(store_commit(batch), "commit");
     }
 }
 
@@ -274,8 +255,7 @@ static void measure_revoke(struct store *store, uint64_t count)
         from = total / 10;
     }
     if (from + count > total) {
-        fprintf(stderr, "bench_store: only %llu certificates\n", (unsigned long long)total);
-        exit(EXIT_FAILURE);
+        bench_die("only %llu certificates", (unsigned long long)total);
     }
     store_rest(store);
     double start_s = now_s(), start_cpu_s = cpu_s();
@@ -294,10 +274,10 @@ static uint64_t read_list(struct store *store)
     struct ca_bytes chunk;
     uint64_t count;
 
-    must(store_view_open(store, &view), "view");
-    must(store_entries_open(view, &scope, &entries), "entries");
+    bench_must_ok(store_view_open(store, &view), "view");
+    bench_must_ok(store_entries_open(view, &scope, &entries), "entries");
     do
-        must(store_entries_next(entries, &chunk), "next");
+        bench_must_ok(store_entries_next(entries, &chunk), "next");
     while (chunk.len > 0);
     count = store_entries_count(entries);
     store_entries_close(entries);
@@ -337,7 +317,7 @@ static struct store *open_store(const char *path)
     struct store *store;
 
     double start_s = now_s();
-    must(store_open(path, &options, &store), path);
+    bench_must_ok(store_open(path, &options, &store), path);
     printf("store.open.ms\t%.1f\tms\n", (now_s() - start_s) * 1e3);
     return store;
 }
@@ -355,7 +335,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "fill") == 0) {
         enum ca_err err = store_create(argv[2], MADE_UP_INSTANCE);
         if (err != CA_ERR_EXISTS)
-            must(err, "create");
+            bench_must_ok(err, "create");
     }
     struct store *store = open_store(argv[2]);
     if (strcmp(argv[1], "fill") == 0) {

@@ -7,11 +7,8 @@
  * d2i_X509_REQ with its key decoded, for comparison within the same run.
  */
 #include <openssl/x509.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
-#include "ca/base/text.h"
+#include "bench/bench.h"
 #include "ca/x509/ext.h"
 #include "ca/x509/lint.h"
 
@@ -34,26 +31,18 @@ struct subject {
     struct ca_bytes tbs;
 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void bench(const char *step, void (*once)(struct subject *subject), struct subject *subject)
 {
     double best_ns = 1e12;
 
     for (int round = 0; round < ROUNDS; round++) {
-        uint64_t start_ns = now_ns(), taken_ns;
+        uint64_t start_ns = bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID), taken_ns;
         size_t count = 0;
         do {
             for (int i = 0; i < 64; i++)
                 once(subject);
             count += 64;
-            taken_ns = now_ns() - start_ns;
+            taken_ns = bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start_ns;
         } while (taken_ns < ROUND_NS);
         if ((double)taken_ns / (double)count < best_ns)
             best_ns = (double)taken_ns / (double)count;
@@ -63,10 +52,8 @@ static void bench(const char *step, void (*once)(struct subject *subject), struc
 
 static void must(bool is_fine, const struct subject *subject, const char *what)
 {
-    if (is_fine)
-        return;
-    fprintf(stderr, "bench_x509: %s of %s failed\n", what, subject->name);
-    exit(EXIT_FAILURE);
+    if (!is_fine)
+        bench_die("%s of %s failed", what, subject->name);
 }
 
 static void check_der(struct subject *subject)

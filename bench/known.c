@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/known.h"
 
-#include <string.h>
 #include <sys/random.h>
 
 #include "bench/bench.h"

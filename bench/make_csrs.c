@@ -39,18 +39,12 @@ struct share {
     pthread_t thread;
 };
 
-static void must(bool is_true, const char *what)
-{
-    if (!is_true)
-        bench_die("%s", what);
-}
-
 static void append(struct share *share, const void *bytes, size_t len)
 {
     if (share->size - share->len < len) {
         share->size = (share->size + len) * 2;
         share->bytes = realloc(share->bytes, share->size);
-        must(share->bytes != NULL, "out of memory");
+        bench_must(share->bytes != NULL, "out of memory");
     }
     memcpy(share->bytes + share->len, bytes, len);
     share->len += len;
@@ -60,7 +54,7 @@ static void set_subject(X509_REQ *csr, const struct plan *plan, uint64_t number)
 {
     X509_NAME *name = X509_NAME_new();
 
-    must(name != NULL, "out of memory");
+    bench_must(name != NULL, "out of memory");
     for (size_t i = 0; i < plan->subject_count; i++) {
         const struct subject_part *part = &plan->subject[i];
         const char *mark = strstr(part->value, "%n");
@@ -71,11 +65,11 @@ static void set_subject(X509_REQ *csr, const struct plan *plan, uint64_t number)
         else
             snprintf(value, sizeof(value), "%.*s%llu%s", (int)(mark - part->value), part->value,
                      (unsigned long long)number, mark + 2);
-        must(X509_NAME_add_entry_by_txt(name, part->name, MBSTRING_UTF8, (const uint8_t *)value, -1,
-                                        -1, 0) == 1,
-             "subject is refused");
+        bench_must(X509_NAME_add_entry_by_txt(name, part->name, MBSTRING_UTF8,
+                                              (const uint8_t *)value, -1, -1, 0) == 1,
+                   "subject is refused");
     }
-    must(X509_REQ_set_subject_name(csr, name) == 1, "subject is refused");
+    bench_must(X509_REQ_set_subject_name(csr, name) == 1, "subject is refused");
     X509_NAME_free(name);
 }
 
@@ -84,13 +78,13 @@ static void sign(X509_REQ *csr, enum bench_key_type type, EVP_PKEY *key)
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     EVP_PKEY_CTX *key_context;
 
-    must(context != NULL, "out of memory");
-    must(EVP_DigestSignInit(context, &key_context, bench_key_digest(type), NULL, key) == 1,
-         "key cannot sign");
+    bench_must(context != NULL, "out of memory");
+    bench_must(EVP_DigestSignInit(context, &key_context, bench_key_digest(type), NULL, key) == 1,
+               "key cannot sign");
     if (type == BENCH_KEY_SM2)
-        must(EVP_PKEY_CTX_set1_id(key_context, BENCH_SM2_ID, (int)strlen(BENCH_SM2_ID)) == 1,
-             "identity is refused");
-    must(X509_REQ_sign_ctx(csr, context) > 0, "request cannot be signed");
+        bench_must(EVP_PKEY_CTX_set1_id(key_context, BENCH_SM2_ID, (int)strlen(BENCH_SM2_ID)) == 1,
+                   "identity is refused");
+    bench_must(X509_REQ_sign_ctx(csr, context) > 0, "request cannot be signed");
     EVP_MD_CTX_free(context);
 }
 
@@ -102,12 +96,12 @@ static void make_one(struct share *share, uint64_t number)
     X509_REQ *csr = X509_REQ_new();
     uint8_t *der = NULL, header[4];
 
-    must(csr != NULL && X509_REQ_set_version(csr, 0) == 1, "out of memory");
+    bench_must(csr != NULL && X509_REQ_set_version(csr, 0) == 1, "out of memory");
     set_subject(csr, plan, number);
-    must(X509_REQ_set_pubkey(csr, key) == 1, "key is refused");
+    bench_must(X509_REQ_set_pubkey(csr, key) == 1, "key is refused");
     sign(csr, plan->type, key);
     int len = i2d_X509_REQ(csr, &der);
-    must(len > 0, "request cannot be encoded");
+    bench_must(len > 0, "request cannot be encoded");
 
     for (size_t i = 0; i < sizeof(header); i++)
         header[i] = (uint8_t)((uint32_t)len >> (24 - 8 * i));
@@ -134,9 +128,9 @@ static void fill_pool(struct plan *plan, const char *path)
     FILE *file = path != NULL ? fopen(path, "a+") : NULL;
     uint64_t filled = 0;
 
-    must(path == NULL || file != NULL, "key file cannot be opened");
+    bench_must(path == NULL || file != NULL, "key file cannot be opened");
     plan->keys = calloc(plan->key_count, sizeof(EVP_PKEY *));
-    must(plan->keys != NULL, "out of memory");
+    bench_must(plan->keys != NULL, "out of memory");
     if (file != NULL)
         rewind(file);
     while (file != NULL && filled < plan->key_count) {
@@ -150,10 +144,11 @@ static void fill_pool(struct plan *plan, const char *path)
         EVP_PKEY *key = bench_key_generate(plan->type);
 
         plan->keys[filled] = key;
-        must(file == NULL || PEM_write_PKCS8PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1,
-             "key file cannot be written");
+        bench_must(file == NULL ||
+                       PEM_write_PKCS8PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1,
+                   "key file cannot be written");
     }
-    must(file == NULL || fclose(file) == 0, "key file cannot be written");
+    bench_must(file == NULL || fclose(file) == 0, "key file cannot be written");
 }
 
 static void parse_subject(struct plan *plan, char *text)
@@ -164,10 +159,11 @@ static void parse_subject(struct plan *plan, char *text)
 
         if (end != NULL)
             *end++ = '\0';
-        must(plan->subject_count < SUBJECT_MAX && value != NULL, "--subject is NAME=VALUE,...");
+        bench_must(plan->subject_count < SUBJECT_MAX && value != NULL,
+                   "--subject is NAME=VALUE,...");
         *value++ = '\0';
-        must(strlen(part) < sizeof(to->name) && strlen(value) < sizeof(to->value),
-             "a part of --subject is too long");
+        bench_must(strlen(part) < sizeof(to->name) && strlen(value) < sizeof(to->value),
+                   "a part of --subject is too long");
         snprintf(to->name, sizeof(to->name), "%s", part);
         snprintf(to->value, sizeof(to->value), "%s", value);
         plan->subject_count++;
@@ -180,20 +176,21 @@ static void make_file(const struct plan *plan, const char *path, size_t threads)
     struct share shares[THREADS_MAX] = { 0 };
     FILE *file = fopen(path, "wb");
 
-    must(file != NULL, "output cannot be opened");
+    bench_must(file != NULL, "output cannot be opened");
     for (size_t i = 0; i < threads; i++) {
         shares[i].plan = plan;
         shares[i].from = plan->count * i / threads;
         shares[i].until = plan->count * (i + 1) / threads;
-        must(pthread_create(&shares[i].thread, NULL, make_share, &shares[i]) == 0, "no thread");
+        bench_must(pthread_create(&shares[i].thread, NULL, make_share, &shares[i]) == 0,
+                   "no thread");
     }
     for (size_t i = 0; i < threads; i++) {
         pthread_join(shares[i].thread, NULL);
-        must(shares[i].len == 0 || fwrite(shares[i].bytes, shares[i].len, 1, file) == 1,
-             "output cannot be written");
+        bench_must(shares[i].len == 0 || fwrite(shares[i].bytes, shares[i].len, 1, file) == 1,
+                   "output cannot be written");
         free(shares[i].bytes);
     }
-    must(fclose(file) == 0, "output cannot be written");
+    bench_must(fclose(file) == 0, "output cannot be written");
 }
 
 int main(int argc, char **argv)
@@ -222,10 +219,10 @@ int main(int argc, char **argv)
         default: return 2;
         }
     }
-    must(out != NULL && optind == argc && threads > 0,
-         "usage: certmill-csrs --out FILE "
-         "[--type KEY] [--count N] [--keys N] [--key-file FILE] [--subject C=CN,O=Unit %n] "
-         "[--threads N]");
+    bench_must(out != NULL && optind == argc && threads > 0,
+               "usage: certmill-csrs --out FILE "
+               "[--type KEY] [--count N] [--keys N] [--key-file FILE] [--subject C=CN,O=Unit %n] "
+               "[--threads N]");
     parse_subject(&plan, subject_text);
     if (plan.key_count > 0)
         fill_pool(&plan, key_file);

@@ -37,8 +37,7 @@ struct rpc_act {
 void rpc_act_prepare(struct rpc_worker *worker, struct rpc_call *call);
 /* Is there something for the writer? */
 bool rpc_act_is_open(const struct rpc_call *call);
-/* Closes what it refuses. STORAGE, NOMEM: the store's batch is to be aborted. view is the writer's.
- */
+/* Closes what it refuses; view is the writer's. STORAGE, NOMEM: abort the store's batch. */
 CA_MUST_CHECK enum ca_err rpc_act_put(struct rpc_engine *engine, struct store_batch *batch,
                                       struct store_view *view, struct rpc_call *call);
 /* What was put is on disk, or (err) nobody knows. */

@@ -12,16 +12,15 @@
 
 struct rpc_client;
 
-enum {
-    RPC_CLIENT_IN_FLIGHT_MAX = 64
-}; /* more could overrun the server's answer queue per connection */
+/* More could overrun the server's queue of answers to one connection. */
+enum { RPC_CLIENT_IN_FLIGHT_MAX = 64 };
 
-/* url: ipc://PATH, tcp://HOST:PORT, tls+tcp://HOST:PORT or ws://HOST:PORT/PATH. Does not wait for
- * the server. */
 struct rpc_client_options {
     uint32_t timeout_ms;     /* for one request; 0: 30 000 */
     const char *tls_ca_file; /* PEM, for tls+tcp: whom to trust */
 };
+/* url: ipc://PATH, tcp://HOST:PORT, tls+tcp://HOST:PORT or ws://HOST:PORT/PATH. Does not wait for
+ * the server. */
 CA_MUST_CHECK enum ca_err rpc_client_open(const char *url, const struct rpc_client_options *options,
                                           struct rpc_client **client_out);
 void rpc_client_close(struct rpc_client *client);
@@ -41,9 +40,8 @@ CA_MUST_CHECK enum ca_err rpc_client_start(struct rpc_client *client, struct ca_
                                            uint64_t tag);
 struct rpc_client_reply {
     uint64_t tag;
-    enum ca_err err; /* CA_OK, TRANSPORT, TIMEOUT */
-    struct ca_bytes
-        packed; /* a Certmill__Answer; valid until the next call of start, next or close */
+    enum ca_err err;        /* CA_OK, TRANSPORT, TIMEOUT */
+    struct ca_bytes packed; /* a Certmill__Answer; lent until the next start, next or close */
 };
 /* Waits for any of those started; NOT_FOUND when none is in flight. */
 CA_MUST_CHECK enum ca_err rpc_client_next(struct rpc_client *client,

@@ -105,8 +105,7 @@ static inline void rpc_issue_close(struct rpc_issue *item, enum ca_err err)
 struct store_digest rpc_store_digest(const uint8_t digest[CA_DIGEST_LEN]);
 
 CA_MUST_CHECK enum ca_err rpc_request_id_check(const char *request_id, struct ca_refusal *refusal);
-/* A request id belongs to whoever chose it, and to a method: other callers cannot meet or probe it.
- */
+/* A request id belongs to who chose it, and to a method: other callers cannot meet or probe it. */
 #define RPC_METHOD_ISSUE CA_BYTES("")
 #define RPC_METHOD_ACT   CA_BYTES("\0act")
 struct store_digest rpc_request_digest(const char *actor, struct ca_bytes method,

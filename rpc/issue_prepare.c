@@ -350,24 +350,26 @@ static enum ca_err item_read(struct rpc_worker *worker, struct rpc_issue *item)
 static enum ca_err item_draft(struct rpc_worker *worker, struct rpc_issue *item)
 {
     const struct x509_csr *csr = &worker->scratch->csr;
-    struct rules_moment moment = {
-        .operation = RULES_NEW,
-        .issued_s = (int64_t)(ca_serial_time_us(&item->record.serial) / 1000000),
-        .serial = item->record.serial,
-    };
+    int64_t issued_s = (int64_t)(ca_serial_time_us(&item->record.serial) / 1000000);
     struct rules_request request;
+    struct rules_order order = {
+        .profile = &item->profile->rules,
+        .issuer = &item->ca->issuer,
+        .request = &request,
+        .csr = csr,
+        .moment = { .operation = RULES_NEW, .issued_s = issued_s, .serial = item->record.serial },
+    };
     struct rules_draft draft;
     enum ca_err err = item_read(worker, item);
 
     if (err != CA_OK || (err = request_of(item, &request)) != CA_OK ||
-        (err = rpc_succeed_admit(worker, item, moment.issued_s)) != CA_OK)
+        (err = rpc_succeed_admit(worker, item, issued_s)) != CA_OK)
         return err;
     if (item->succession != NULL) {
-        moment.operation = item->succession->asked.operation;
-        moment.old_not_after_s = item->succession->old.not_after_s;
+        order.moment.operation = item->succession->asked.operation;
+        order.moment.old_not_after_s = item->succession->old.not_after_s;
     }
-    err = rules_draft(&item->profile->rules, &item->ca->issuer, &request, csr, &moment,
-                      item->batch->arena, &draft, &item->refusal);
+    err = rules_draft(&order, item->batch->arena, &draft, &item->refusal);
     item->record.not_before_s = draft.validity.not_before_s;
     item->record.not_after_s = draft.validity.not_after_s;
     if (err != CA_OK)
@@ -375,7 +377,7 @@ static enum ca_err item_draft(struct rpc_worker *worker, struct rpc_issue *item)
     item->tbs = draft.tbs;
     item->record.identity = rpc_store_digest(draft.identity);
     item->record.crl_shard = draft.crl_shard;
-    if ((err = rpc_succeed_compare(item, &draft, csr, moment.issued_s)) != CA_OK)
+    if ((err = rpc_succeed_compare(item, &draft, csr, issued_s)) != CA_OK)
         return err;
     return item_check_key_reuse(worker, item);
 }

@@ -147,9 +147,8 @@ bool rpc_group_is_open(const struct rpc_group *group);
 
 /* ---- pipeline_batch.c */
 
-enum {
-    RPC_TURN_ITEMS = 8
-}; /* from one caller before it is the next one's turn: a vector's lanes */
+/* From one caller before it is the next one's turn: a vector's lanes. */
+enum { RPC_TURN_ITEMS = 8 };
 
 /* It waits to be gathered. The lock is held. */
 void rpc_calls_take(struct rpc_pipeline *pipeline, struct rpc_caller *caller,

@@ -98,6 +98,17 @@ static enum ca_err line_is_claimed(struct rpc_engine *engine, const struct rpc_s
     return CA_OK;
 }
 
+/* A certificate as it must be for another to follow upon it. */
+static struct rules_old old_as_admitted(const struct rpc_succession *succession)
+{
+    return (struct rules_old){
+        .cert = &succession->cert,
+        .key = &succession->cert.key,
+        .state = RULES_STATE_VALID,
+        .is_head = true,
+    };
+}
+
 /*
  * What the rules are asked about. An intent that is taken up again was admitted when it was made:
  * what became of the old certificate since then, perhaps by that very intent, does not matter.
@@ -110,12 +121,7 @@ static enum ca_err situation(struct rpc_engine *engine, const struct rpc_source 
     struct rules_standing standing;
     struct store_line line;
 
-    *old_out = (struct rules_old){
-        .cert = &succession->cert,
-        .key = &succession->cert.key,
-        .state = RULES_STATE_VALID,
-        .is_head = true,
-    };
+    *old_out = old_as_admitted(succession);
     enum ca_err err = line_is_claimed(engine, source, view, item, &old_out->is_in_flight);
     if (err != CA_OK || item->is_resumed)
         return err;
@@ -138,13 +144,14 @@ static enum ca_err situation(struct rpc_engine *engine, const struct rpc_source 
 static enum ca_err admit(struct rpc_engine *engine, const struct rpc_source *source,
                          struct store_view *view, struct rpc_issue *item, int64_t issued_s)
 {
-    struct rules_old old;
-    enum ca_err err = situation(engine, source, view, item, &old);
+    struct rules_succession succession = {
+        .profile = &item->profile->rules,
+        .successor = &item->succession->asked,
+        .issued_s = issued_s,
+    };
+    enum ca_err err = situation(engine, source, view, item, &succession.old);
 
-    if (err != CA_OK)
-        return err;
-    return rules_life_admit(&item->profile->rules, &old, &item->succession->asked, issued_s,
-                            &item->refusal);
+    return err == CA_OK ? rules_life_admit(&succession, &item->refusal) : err;
 }
 
 /* ---- prepare */
@@ -224,15 +231,15 @@ enum ca_err rpc_succeed_compare(struct rpc_issue *item, const struct rules_draft
     enum ca_err err = CA_OK;
 
     if (succession != NULL) {
-        const struct rules_old old = {
-            .cert = &succession->cert,
-            .key = &succession->cert.key,
-            .state = RULES_STATE_VALID,
-            .is_head = true,
+        const struct rules_succession admitted = {
+            .profile = rules,
+            .old = old_as_admitted(succession),
+            .successor = &succession->asked,
+            .issued_s = issued_s,
         };
         succession->reuses_key = store_digest_equal(&succession->key, &item->record.key);
-        err = rules_life_compare(rules, &old, &succession->asked, draft, csr, issued_s,
-                                 item->batch->arena, &succession->fate, &item->refusal);
+        err = rules_life_compare(&admitted, draft, &csr->key, item->batch->arena, &succession->fate,
+                                 &item->refusal);
     }
     if (err != CA_OK)
         return err;

@@ -49,8 +49,7 @@ static inline uint64_t sum_step(uint64_t sum, uint64_t word)
     return sum ^ sum >> 32;
 }
 
-/* The last len octets before end, with zeros behind them; eight octets are there, fewer are left.
- */
+/* The last len octets before end, with zeros behind them; eight are there, fewer are left. */
 static inline uint64_t rest_word(const uint8_t *end, size_t len)
 {
     return len == 0 ? 0 : octets_load_le64(end - 8) >> (64 - 8 * len);

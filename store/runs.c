@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "store/file.h"
 #include "store/runs_parts.h"
 
 enum {

@@ -472,8 +472,7 @@ CA_MUST_CHECK enum ca_err store_entries_open_since(struct store_view *view,
 void store_entries_close(struct store_entries *entries);
 uint64_t store_entries_count(const struct store_entries *entries);
 uint64_t store_entries_len(const struct store_entries *entries); /* octets in all */
-/* The next octets, lent until the next call; empty: no more. STORAGE_CORRUPT for a damaged entry.
- */
+/* The next octets, lent until the next call; empty: no more. STORAGE_CORRUPT: a damaged entry. */
 CA_MUST_CHECK enum ca_err store_entries_next(void *entries, struct ca_bytes *chunk_out);
 CA_MUST_CHECK enum ca_err store_entries_rewind(void *entries);
 /* The earliest end of a certificate among those read: is there something to prune? */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crl diff: what one list has that the other has not. */
-#include <stdlib.h>
 
 #include "tools/cmd_crl.h"
 

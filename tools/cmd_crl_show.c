@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crl show: a person's view of a list. */
-#include <locale.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <time.h>

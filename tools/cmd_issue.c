@@ -99,19 +99,14 @@ struct issue {
 
 static bool take_value(struct issue *issue, const char *text)
 {
-    const char *equals = strchr(text, '=');
+    Certmill__Value *value = &issue->values[issue->value_count];
 
-    if (equals == NULL || equals == text || issue->value_count == CA_ATTRIBUTE_COUNT_MAX) {
-        command_wrong("--value takes NAME=VALUE, at most %d times", CA_ATTRIBUTE_COUNT_MAX);
+    if (issue->value_count == CA_ATTRIBUTE_COUNT_MAX) {
+        command_wrong("--value may be given %d times", CA_ATTRIBUTE_COUNT_MAX);
         return false;
     }
-    struct ca_bytes name = ca_bytes_of(text, (size_t)(equals - text));
-    Certmill__Value *value = &issue->values[issue->value_count];
-    certmill__value__init(value);
-    value->name = (char *)(uintptr_t)ca_arena_copy(issue->arena, name).data;
-    value->value = command_lend(ca_bytes_of_text(equals + 1));
     issue->value_list[issue->value_count++] = value;
-    return value->name != NULL;
+    return command_value("value", text, issue->arena, value);
 }
 
 static bool take_ip(struct issue *issue, const char *text, ProtobufCBinaryData *data_out)
@@ -384,6 +379,14 @@ static void print_dry(struct issue *issue, const struct task *task)
             from, until, task->result->tbs.len);
 }
 
+static void print_result(struct issue *issue, const struct task *task)
+{
+    if (issue->is_dry_run)
+        print_dry(issue, task);
+    else
+        pem_write(issue->to, "CERTIFICATE", command_bytes(task->result->certificate));
+}
+
 static void print_json(struct issue *issue, const struct task *task)
 {
     const Certmill__IssueResult *result = task->result;
@@ -400,11 +403,9 @@ static void print_json(struct issue *issue, const struct task *task)
         json_hex(&issue->json, "serial", command_bytes(result->serial));
     command_json_time(&issue->json, "not_before", result->not_before);
     command_json_time(&issue->json, "not_after", result->not_after);
-    if (result->status != NULL)
-        (void)0;
-    else if (issue->is_dry_run)
+    if (result->status == NULL && issue->is_dry_run)
         json_base64(&issue->json, "tbs", command_bytes(result->tbs));
-    else
+    else if (result->status == NULL)
         command_json_pem(&issue->json, "certificate", command_bytes(result->certificate));
     json_end(&issue->json);
 }
@@ -420,12 +421,8 @@ static void print_task(struct issue *issue, struct task *task)
         print_refusal(task);
     if (issue->is_json)
         print_json(issue, task);
-    else if (result == NULL || result->status != NULL)
-        (void)0;
-    else if (issue->is_dry_run)
-        print_dry(issue, task);
-    else
-        pem_write(issue->to, "CERTIFICATE", command_bytes(result->certificate));
+    else if (result != NULL && result->status == NULL)
+        print_result(issue, task);
     certmill__issue_result__free_unpacked(task->result, NULL);
     task->result = NULL;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* revoke, hold, release, ack and abandon: what becomes of certificates. */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "ca/base/text.h"

@@ -183,6 +183,19 @@ static void print_status(struct output *output, const Certmill__Certificate *cer
     printf("\n");
 }
 
+static void print_found(struct output *output, const Certmill__Certificate *certificate,
+                        const char *serial)
+{
+    if (output->form == OUTPUT_LINES)
+        print_line(output, certificate);
+    else if (output->form == OUTPUT_STATUS)
+        print_status(output, certificate);
+    else if (certificate->certificate.len > 0)
+        pem_write(stdout, "CERTIFICATE", command_bytes(certificate->certificate));
+    else
+        fprintf(stderr, "certmill: %s: recorded before signing, its result is not known\n", serial);
+}
+
 static void print_certificate(struct output *output, const Certmill__Certificate *certificate)
 {
     char serial[2 * CA_SERIAL_LEN + 1] = "";
@@ -196,16 +209,8 @@ static void print_certificate(struct output *output, const Certmill__Certificate
     }
     if (output->is_json)
         print_json(output, certificate);
-    else if (certificate->status != NULL)
-        (void)0;
-    else if (output->form == OUTPUT_LINES)
-        print_line(output, certificate);
-    else if (output->form == OUTPUT_STATUS)
-        print_status(output, certificate);
-    else if (certificate->certificate.len > 0)
-        pem_write(stdout, "CERTIFICATE", command_bytes(certificate->certificate));
-    else
-        fprintf(stderr, "certmill: %s: recorded before signing, its result is not known\n", serial);
+    else if (certificate->status == NULL)
+        print_found(output, certificate, serial);
     ca_arena_reset(output->arena);
 }
 
@@ -352,21 +357,16 @@ struct find {
 
 static bool take_identity(struct find *find, const char *text)
 {
-    const char *equals = strchr(text, '=');
     size_t count = find->identity.n_values;
 
-    if (equals == NULL || equals == text || count == CA_ATTRIBUTE_COUNT_MAX) {
-        command_wrong("--identity takes NAME=VALUE");
+    if (count == CA_ATTRIBUTE_COUNT_MAX) {
+        command_wrong("--identity may be given %d times", CA_ATTRIBUTE_COUNT_MAX);
         return false;
     }
-    struct ca_bytes name = ca_bytes_of(text, (size_t)(equals - text));
-    certmill__value__init(&find->values[count]);
-    find->values[count].name = (char *)(uintptr_t)ca_arena_copy(find->arena, name).data;
-    find->values[count].value = command_lend(ca_bytes_of_text(equals + 1));
     find->value_list[count] = &find->values[count];
     find->identity.values = find->value_list;
     find->identity.n_values = count + 1;
-    return find->values[count].name != NULL;
+    return command_value("identity", text, find->arena, &find->values[count]);
 }
 
 static bool take(void *arg, size_t option, const char *value)

@@ -75,6 +75,22 @@ bool command_number(const char *option, const char *value, uint64_t min, uint64_
     return false;
 }
 
+bool command_value(const char *option, const char *text, struct ca_arena *arena,
+                   Certmill__Value *value_out)
+{
+    const char *equals = strchr(text, '=');
+
+    certmill__value__init(value_out);
+    if (equals == NULL || equals == text) {
+        command_wrong("--%s takes NAME=VALUE", option);
+        return false;
+    }
+    struct ca_bytes name = ca_bytes_of(text, (size_t)(equals - text));
+    value_out->name = (char *)(uintptr_t)ca_arena_copy(arena, name).data;
+    value_out->value = command_lend(ca_bytes_of_text(equals + 1));
+    return value_out->name != NULL;
+}
+
 /* ---- options */
 
 enum common_option { COMMON_URL, COMMON_DIR, COMMON_TIMEOUT, COMMON_TLS_CA, COMMON_JSON };

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "ca/base/arena.h"
 #include "ca/base/limits.h"
 #include "ca/base/serial.h"
 #include "rpc/client.h"
@@ -68,6 +69,9 @@ const char *command_unwritten(void);
 /* A decimal number within bounds, or a complaint about the option. */
 bool command_number(const char *option, const char *value, uint64_t min, uint64_t max,
                     uint64_t *number_out);
+/* NAME=VALUE, or a complaint about the option. The name is in the arena, the value borrowed. */
+bool command_value(const char *option, const char *text, struct ca_arena *arena,
+                   Certmill__Value *value_out);
 
 /* ---- asking the daemon */
 

@@ -3,8 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -92,40 +90,67 @@ static bool is_loopback(const char *address)
     return false;
 }
 
+/* address: what stands behind the scheme, here and below. */
+static enum ca_err build_ipc(const struct builder *builder, const struct config_text *setting,
+                             const char *address, struct rpc_listen *listen)
+{
+    const char *path = address[0] == '\0' ? NULL : resolve(builder, address);
+
+    if (path == NULL)
+        return config_complain(builder->source, setting->line, "\"%s\" names no path",
+                               setting->text);
+    if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+        return config_complain(builder->source, setting->line, "path of the socket is too long: %s",
+                               path);
+    listen->url = join(builder->config->arena, "ipc://", path);
+    return listen->url == NULL ? CA_ERR_NOMEM : CA_OK;
+}
+
+static enum ca_err build_network(const struct builder *builder, const struct config_text *setting,
+                                 const char *address, struct rpc_listen *listen)
+{
+    if (!is_loopback(address))
+        return config_complain(builder->source, setting->line,
+                               "\"%s\" is not a port on loopback: 127.0.0.1, [::1], localhost",
+                               setting->text);
+    listen->url = setting->text;
+    return CA_OK;
+}
+
+static enum ca_err build_tls(const struct builder *builder, const struct config_text *setting,
+                             const char *address, struct rpc_listen *listen)
+{
+    const char *file = builder->settings.tls_file.text;
+    enum ca_err err = build_network(builder, setting, address, listen);
+
+    if (err != CA_OK)
+        return err;
+    if (file[0] == '\0')
+        return config_complain(builder->source, setting->line, "tls+tcp needs \"tls_file\"");
+    listen->tls_cert_file = resolve(builder, file);
+    return listen->tls_cert_file == NULL ? CA_ERR_NOMEM : CA_OK;
+}
+
 static enum ca_err build_listen(const struct builder *builder, const struct config_text *setting,
                                 struct rpc_listen *listen)
 {
-    static const char *const networks[] = { "tcp://", "tls+tcp://", "ws://" };
-    const struct config_source *source = builder->source;
-    const char *tls_file = builder->settings.tls_file.text;
+    static const struct {
+        const char *scheme;
+        enum ca_err (*build)(const struct builder *builder, const struct config_text *setting,
+                             const char *address, struct rpc_listen *listen);
+    } kinds[] = {
+        { "ipc://", build_ipc },
+        { "tcp://", build_network },
+        { "tls+tcp://", build_tls },
+        { "ws://", build_network },
+    };
 
-    if (strncmp(setting->text, "ipc://", 6) == 0) {
-        const char *path = setting->text[6] == '\0' ? NULL : resolve(builder, setting->text + 6);
-        if (path == NULL)
-            return config_complain(source, setting->line, "\"%s\" names no path", setting->text);
-        if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-            return config_complain(source, setting->line, "path of the socket is too long: %s",
-                                   path);
-        listen->url = join(builder->config->arena, "ipc://", path);
-        return listen->url == NULL ? CA_ERR_NOMEM : CA_OK;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        size_t len = strlen(kinds[i].scheme);
+        if (strncmp(setting->text, kinds[i].scheme, len) == 0)
+            return kinds[i].build(builder, setting, setting->text + len, listen);
     }
-    for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
-        size_t len = strlen(networks[i]);
-        if (strncmp(setting->text, networks[i], len) != 0)
-            continue;
-        if (!is_loopback(setting->text + len))
-            return config_complain(source, setting->line,
-                                   "\"%s\" is not a port on loopback: 127.0.0.1, [::1], localhost",
-                                   setting->text);
-        listen->url = setting->text;
-        if (strcmp(networks[i], "tls+tcp://") != 0)
-            return CA_OK;
-        if (tls_file[0] == '\0')
-            return config_complain(source, setting->line, "tls+tcp needs \"tls_file\"");
-        listen->tls_cert_file = resolve(builder, tls_file);
-        return listen->tls_cert_file == NULL ? CA_ERR_NOMEM : CA_OK;
-    }
-    return config_complain(source, setting->line,
+    return config_complain(builder->source, setting->line,
                            "\"%s\" begins with none of ipc://, tcp://, tls+tcp://, ws://",
                            setting->text);
 }

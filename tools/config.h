@@ -4,8 +4,8 @@
  *
  * One file of settings (libconfig's syntax) and the files it names: profiles, certificates,
  * blocked keys. Paths are relative to the folder of the configuration file, so that an
- * instance can be moved. The tables in config.c and config_profile.c say what there is; parsing,
- * the reference and the first configuration come from them.
+ * instance can be moved. The tables in config_table.c, config_profile.c and config_life.c say what
+ * there is; parsing, the reference and the first configuration come from them.
  */
 #pragma once
 

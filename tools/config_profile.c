@@ -2,7 +2,6 @@
 #include "tools/config_profile.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "ca/base/text.h"
 #include "ca/base/time.h"

@@ -45,15 +45,14 @@ CA_MUST_CHECK enum ca_err instance_check_absent(const char *path);
 /* Makes the folder, complete or not at all. Says on standard error what it does and what failed. */
 CA_MUST_CHECK enum ca_err instance_create(const struct instance_plan *plan);
 
-/* "p256", "p384", "rsa:2048" to "rsa:4096", "ed25519", "sm2". */
+/* "p256", "p384", "rsa:2048", "rsa:3072" or "rsa", "rsa:4096", "ed25519", "sm2". */
 bool instance_type_parse(const char *word, enum crypto_key_type *type_out, uint32_t *rsa_bits_out);
 bool instance_key_is_in_token(const struct instance_ca *ca);
-/* "NAME=TYPE[:BITS]": p256, p384, rsa:2048 to rsa:4096, ed25519, sm2. */
+/* "NAME=TYPE", the type as above. */
 bool instance_ca_parse(const char *text, struct instance_ca *ca_out);
 /* "NAME=URI" or "NAME=FILE", of a key that is there; borrows from text. */
 bool instance_ca_key_parse(const char *text, struct instance_ca *ca_out);
-/* "C=CN,O=Example,CN=Example Root"; a backslash in front of a comma or backslash. Texts in arena.
- */
+/* "C=CN,O=Example,CN=Root"; a backslash in front of a comma or backslash. Texts in arena. */
 bool instance_subject_parse(const char *text, struct ca_arena *arena, struct instance_plan *plan);
 bool instance_name_is_good(const char *name);
 

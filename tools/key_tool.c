@@ -3,7 +3,6 @@
 
 #include <time.h>
 
-#include "ca/base/text.h"
 #include "ca/crypto/digest.h"
 #include "ca/keys/token.h"
 #include "ca/x509/algorithm.h"

@@ -39,8 +39,7 @@ struct key_access {
 
 /* For the take() of a command; false after a word. */
 bool key_access_take(struct key_access *access, size_t option, const char *value);
-/* False after a word, for a place in a token without module or PIN file, or --dual with one half.
- */
+/* False after a word: a place in a token without module or PIN file, or --dual with one half. */
 bool key_access_check(const struct key_access *access, const char *place);
 
 bool key_place_is_token(const char *place);

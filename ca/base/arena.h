@@ -12,8 +12,7 @@
 
 struct ca_arena;
 
-/* Takes memory in blocks of block_size (or more for one large piece), never above size_max bytes.
- */
+/* Takes memory in blocks of block_size, or more for one large piece; never above size_max. */
 CA_MUST_CHECK enum ca_err ca_arena_new(size_t block_size, size_t size_max,
                                        struct ca_arena **arena_out);
 void ca_arena_free(struct ca_arena *arena);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bytes: a borrowed run of bytes, passed by value, never freed. The lender's header says until
+/* bytes: a borrowed run of octets, passed by value, never freed. The lender's header says until
  * when. */
 #pragma once
 
@@ -57,4 +57,20 @@ static inline uint64_t ca_bytes_get_number(const uint8_t *at, size_t len)
     for (size_t i = 0; i < len; i++)
         number = number << 8 | at[i];
     return number;
+}
+
+/* Unsigned numbers of any length, big endian. The shortest form; that of zero is empty. */
+static inline struct ca_bytes ca_bytes_shortest_number(struct ca_bytes number)
+{
+    while (number.len > 0 && number.data[0] == 0)
+        number = ca_bytes_of(number.data + 1, number.len - 1);
+    return number;
+}
+
+/* As ca_bytes_compare(), of two in their shortest form: then the longer one is the larger one. */
+static inline int ca_bytes_compare_numbers(struct ca_bytes a, struct ca_bytes b)
+{
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    return ca_bytes_compare(a, b);
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ca/base/text.h"
 
-#include <stdlib.h>
-
 void ca_text_hex(struct ca_bytes bytes, char *text)
 {
     static const char digits[] = "0123456789abcdef";

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* OpenSSL's allocator is one for the process, and has no argument: the one place with such state.
+/* OpenSSL's allocator is one for the process, without an argument: the one place with such state.
  */
 static _Thread_local bool is_secret;
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* P-384 on OpenSSL's curve arithmetic. No EVP_PKEY is made per signature. */
-#include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>

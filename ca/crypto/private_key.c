@@ -3,7 +3,6 @@
  * Private keys: made, read and written. Secret numbers go straight from the caller's octets
  * into OpenSSL's secure heap: its decoders would leave copies on the ordinary one.
  */
-#include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <stdlib.h>

@@ -4,7 +4,6 @@
  * nothing is parsed. Exponentiation is OpenSSL's here, without an RSA object per public key;
  * rsa_many.c knows another.
  */
-#include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>

@@ -163,17 +163,10 @@ static enum ca_err exponent_check(struct ca_bytes exponent, struct ca_refusal *r
     return CA_OK;
 }
 
-static struct ca_bytes without_zeros(struct ca_bytes octets)
-{
-    while (octets.len > 0 && *octets.data == 0)
-        octets = ca_bytes_of(octets.data + 1, octets.len - 1);
-    return octets;
-}
-
 enum ca_err crypto_rsa_check(const struct crypto_public_key *key, struct ca_refusal *refusal)
 {
     static const char field[] = "csr.key.modulus";
-    struct ca_bytes octets = without_zeros(key->modulus);
+    struct ca_bytes octets = ca_bytes_shortest_number(key->modulus);
     struct modulus n;
 
     if (octets.len == 0 || octets.data[0] < 0x80)
@@ -181,7 +174,7 @@ enum ca_err crypto_rsa_check(const struct crypto_public_key *key, struct ca_refu
     if (octets.len > CRYPTO_MODULUS_LEN_MAX)
         return ca_refuse(refusal, CA_ERR_KEY_SIZE, field, "modulus of at most 4096 bits");
 
-    enum ca_err err = exponent_check(without_zeros(key->exponent), refusal);
+    enum ca_err err = exponent_check(ca_bytes_shortest_number(key->exponent), refusal);
     if (err != CA_OK)
         return err;
     if ((octets.data[octets.len - 1] & 1) == 0)

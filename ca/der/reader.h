@@ -30,9 +30,9 @@ enum der_tag {
     DER_SEQUENCE = 0x30,
     DER_SET = 0x31,
 };
-#define DER_CONTEXT(n) (0x80 | (n)) /* [n] IMPLICIT of a primitive type */
-#define DER_CONTEXT_CONSTRUCTED(n) \
-    (0xa0 | (n)) /* [n] EXPLICIT, or IMPLICIT of a constructed type */
+/* [n] IMPLICIT of a primitive type; [n] EXPLICIT, or IMPLICIT of a constructed one. */
+#define DER_CONTEXT(n)             (0x80 | (n))
+#define DER_CONTEXT_CONSTRUCTED(n) (0xa0 | (n))
 
 struct der_value {
     uint8_t tag;
@@ -48,7 +48,8 @@ struct der_reader {
 /*
  * The whole input is one strict DER value: lengths, depth (CA_DER_DEPTH_MAX), and the
  * content rules of BOOLEAN, INTEGER, BIT STRING, NULL, OBJECT IDENTIFIER, the two
- * times and the character strings. SET OF elements in ascending order. No recursion.
+ * times and the character strings. SET OF elements in ascending order. CSR_PARSE for all else. No
+ * recursion.
  */
 CA_MUST_CHECK enum ca_err der_check(struct ca_bytes input);
 
@@ -57,7 +58,7 @@ bool der_reader_at_end(const struct der_reader *reader);
 /* The tag of the next value, 0 at the end. */
 uint8_t der_reader_peek(const struct der_reader *reader);
 
-/* All answer CA_ERR_CSR_PARSE when the next value is not what was asked for. */
+/* All answer CSR_PARSE when the next value is not what was asked for. */
 CA_MUST_CHECK enum ca_err der_read_any(struct der_reader *reader, struct der_value *value_out);
 CA_MUST_CHECK enum ca_err der_read(struct der_reader *reader, uint8_t tag,
                                    struct der_value *value_out);

@@ -99,8 +99,7 @@ void der_write_unsigned(struct der_writer *writer, struct ca_bytes octets)
 {
     size_t mark = der_writer_mark(writer);
 
-    while (octets.len > 0 && octets.data[0] == 0)
-        octets = ca_bytes_of(octets.data + 1, octets.len - 1);
+    octets = ca_bytes_shortest_number(octets);
     der_write_raw(writer, octets);
     if (octets.len == 0 || octets.data[0] >= 0x80)
         der_write_octet(writer, 0);

@@ -261,14 +261,13 @@ enum ca_err pkcs11_session_read(const struct pkcs11_session *session,
     return pkcs11_error(rv);
 }
 
-/* As a number it has no leading zeros; as a point it may be wrapped as an OCTET STRING. */
+/* number has no leading zeros; the token's may. */
 static bool is_number(struct ca_bytes value, struct ca_bytes number)
 {
-    while (value.len > 0 && value.data[0] == 0)
-        value = ca_bytes_of(value.data + 1, value.len - 1);
-    return ca_bytes_equal(value, number);
+    return ca_bytes_equal(ca_bytes_shortest_number(value), number);
 }
 
+/* The token's may be wrapped as an OCTET STRING. */
 static bool is_point(struct ca_bytes value, struct ca_bytes point)
 {
     if (value.len == point.len + 2 && value.data[0] == 0x04 && value.data[1] == point.len)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sealed key files. The layout is a table in docs/SECURITY.md; change both. */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -264,11 +263,7 @@ static enum ca_err file_write_beside(const char *path, struct ca_bytes bytes, ch
 {
     enum ca_err err = CA_OK;
 
-    if (snprintf(beside, PATH_MAX,
-                 "%s.XX"
-                 "XX"
-                 "XX",
-                 path) >= PATH_MAX)
+    if (snprintf(beside, PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX)
         return CA_ERR_FIELD_LENGTH;
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)

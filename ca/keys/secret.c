@@ -6,7 +6,6 @@
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <sodium.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

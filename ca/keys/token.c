@@ -80,13 +80,6 @@ static bool read_flag(const struct visit *visit, CK_ATTRIBUTE_TYPE type)
            value.data[0] == CK_TRUE;
 }
 
-static struct ca_bytes without_zeros(struct ca_bytes number)
-{
-    while (number.len > 0 && number.data[0] == 0)
-        number = ca_bytes_of(number.data + 1, number.len - 1);
-    return number;
-}
-
 static enum ca_err read_rsa(const struct visit *visit, CK_OBJECT_HANDLE object,
                             struct keys_token_key *key)
 {
@@ -97,8 +90,8 @@ static enum ca_err read_rsa(const struct visit *visit, CK_OBJECT_HANDLE object,
     if ((err = read_value(visit, object, CKA_MODULUS, key->memory, &modulus)) != CA_OK ||
         (err = read_value(visit, object, CKA_PUBLIC_EXPONENT, buffer, &exponent)) != CA_OK)
         return err;
-    modulus = without_zeros(modulus);
-    exponent = without_zeros(exponent);
+    modulus = ca_bytes_shortest_number(modulus);
+    exponent = ca_bytes_shortest_number(exponent);
     if (modulus.len == 0 || exponent.len == 0 || exponent.len > 16)
         return CA_OK;
     uint8_t *after = key->memory + KEYS_TOKEN_VALUE_LEN_MAX;

@@ -8,12 +8,6 @@ static enum ca_err refuse(struct ca_refusal *refusal, const char *field, const c
     return ca_refuse(refusal, CA_ERR_CRL_GATE, field, rule);
 }
 
-/* Big endian without leading zeros. */
-static int compare_numbers(struct ca_bytes a, struct ca_bytes b)
-{
-    return a.len != b.len ? (a.len < b.len ? -1 : 1) : ca_bytes_compare(a, b);
-}
-
 static enum ca_err check_scope(const struct rules_crl_gate *gate, const struct x509_crl *list,
                                struct ca_refusal *refusal)
 {
@@ -46,7 +40,7 @@ static enum ca_err check_numbers(const struct rules_crl_gate *gate, const struct
     if ((list->base_number.len > 0) != gate->is_delta)
         return refuse(refusal, "crl.base_number", "delta or complete, as asked for");
     if (gate->is_delta &&
-        (!list->is_base_critical || compare_numbers(list->base_number, list->number) >= 0))
+        (!list->is_base_critical || ca_bytes_compare_numbers(list->base_number, list->number) >= 0))
         return refuse(refusal, "crl.base_number", "RFC 5280 5.2.4");
     if (!list->has_next_update || list->next_update_s <= list->this_update_s)
         return refuse(refusal, "crl.next_update", "RFC 5280 5.1.2.5");
@@ -58,7 +52,7 @@ static enum ca_err check_numbers(const struct rules_crl_gate *gate, const struct
         return refuse(refusal, "previous.base_number", "compared with a list of its kind");
     if (!ca_bytes_equal(previous->issuer, list->issuer))
         return refuse(refusal, "previous.issuer", "compared with a list of its issuer");
-    if (compare_numbers(list->number, previous->number) <= 0)
+    if (ca_bytes_compare_numbers(list->number, previous->number) <= 0)
         return refuse(refusal, "crl.number", "grows from list to list");
     if (list->this_update_s < previous->this_update_s)
         return refuse(refusal, "crl.this_update", "never goes back");

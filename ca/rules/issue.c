@@ -375,33 +375,33 @@ static enum ca_err build(const struct making *making, struct ca_bytes *tbs_out,
     return write_and_lint(&tbs, &context, making->arena, tbs_out, refusal);
 }
 
-enum ca_err rules_draft(const struct rules_profile *profile, const struct rules_issuer *issuer,
-                        const struct rules_request *request, const struct x509_csr *csr,
-                        const struct rules_moment *moment, struct ca_arena *arena,
+enum ca_err rules_draft(const struct rules_order *order, struct ca_arena *arena,
                         struct rules_draft *draft_out, struct ca_refusal *refusal)
 {
+    const struct rules_issuer *issuer = order->issuer;
+    const struct rules_moment *moment = &order->moment;
     struct making making = {
-        .profile = profile,
+        .profile = order->profile,
         .issuer = issuer,
-        .csr = csr,
+        .csr = order->csr,
         .moment = moment,
         .arena = arena,
     };
     enum ca_err err;
 
     *draft_out = (struct rules_draft){ 0 };
-    if ((err = rules_subject_take(profile, request, csr, arena, &making.subject, refusal)) != CA_OK)
+    if ((err = rules_subject_take(order, arena, &making.subject, refusal)) != CA_OK)
         return err;
-    if ((err = rules_names_take(profile, request, csr, arena, &making.names, refusal)) != CA_OK)
+    if ((err = rules_names_take(order, arena, &making.names, refusal)) != CA_OK)
         return err;
     if ((err = check_common_name(&making, refusal)) != CA_OK)
         return err;
     if ((err = rules_names_encode(&making.names, arena, &making.names_der, refusal)) != CA_OK)
         return err;
-    x509_key_id(&csr->key, making.key_id);
+    x509_key_id(&order->csr->key, making.key_id);
     if ((err = check_extensions(&making, refusal)) != CA_OK)
         return err;
-    if ((err = take_validity(&making, request->term, refusal)) != CA_OK) {
+    if ((err = take_validity(&making, order->request->term, refusal)) != CA_OK) {
         draft_out->validity = making.validity;
         return err;
     }

@@ -51,6 +51,15 @@ struct rules_moment {
     struct ca_serial serial;
 };
 
+/* All that a certificate is made of. Borrowed. */
+struct rules_order {
+    const struct rules_profile *profile;
+    const struct rules_issuer *issuer;
+    const struct rules_request *request;
+    const struct x509_csr *csr;
+    struct rules_moment moment;
+};
+
 struct rules_draft {
     struct ca_bytes tbs; /* in the arena */
     struct rules_validity validity;
@@ -64,12 +73,8 @@ struct rules_draft {
  * its issuer is refused (CA_END, a renewal RENEW_ISSUER_END), never shortened; the dates it would
  * have had are then in draft_out->validity, and nothing else is. Any other refusal leaves it zero.
  */
-CA_MUST_CHECK enum ca_err rules_draft(const struct rules_profile *profile,
-                                      const struct rules_issuer *issuer,
-                                      const struct rules_request *request,
-                                      const struct x509_csr *csr, const struct rules_moment *moment,
-                                      struct ca_arena *arena, struct rules_draft *draft_out,
-                                      struct ca_refusal *refusal);
+CA_MUST_CHECK enum ca_err rules_draft(const struct rules_order *order, struct ca_arena *arena,
+                                      struct rules_draft *draft_out, struct ca_refusal *refusal);
 
 /*
  * The identity digest of name=value pairs, in any order: what a search by subject asks for.

@@ -68,10 +68,12 @@ static bool is_more_days(const struct rules_profile *profile, int64_t earlier_s,
     return later_s - earlier_s > (int64_t)days * CA_DAY_S;
 }
 
-static enum ca_err check_window(const struct rules_profile *profile, int64_t end_s,
-                                int64_t issued_s, struct ca_refusal *refusal)
+static enum ca_err check_window(const struct rules_succession *succession,
+                                struct ca_refusal *refusal)
 {
+    const struct rules_profile *profile = succession->profile;
     const struct rules_life *life = &profile->life;
+    int64_t end_s = succession->old.cert->not_after_s, issued_s = succession->issued_s;
     bool has_ended = issued_s > end_s;
 
     if (!has_ended && life->renew_before_days > 0 &&
@@ -85,20 +87,20 @@ static enum ca_err check_window(const struct rules_profile *profile, int64_t end
     return CA_OK;
 }
 
-static enum ca_err check_time(const struct rules_profile *profile, const struct rules_old *old,
-                              bool renews, int64_t issued_s, struct ca_refusal *refusal)
+static enum ca_err check_time(const struct rules_succession *succession, struct ca_refusal *refusal)
 {
-    if (renews)
-        return check_window(profile, old->cert->not_after_s, issued_s, refusal);
-    if (issued_s > old->cert->not_after_s)
+    if (succession->successor->operation == RULES_RENEW)
+        return check_window(succession, refusal);
+    if (succession->issued_s > succession->old.cert->not_after_s)
         return ca_refuse(refusal, CA_ERR_CERT_EXPIRED, "predecessor.notAfter",
                          "the end date is kept");
     return CA_OK;
 }
 
-static enum ca_err check_cause(const struct rules_old *old, const struct rules_successor *successor,
-                               int64_t issued_s, struct ca_refusal *refusal)
+static enum ca_err check_cause(const struct rules_succession *succession,
+                               struct ca_refusal *refusal)
 {
+    const struct rules_successor *successor = succession->successor;
     bool replaces = successor->operation == RULES_REPLACE;
 
     if (replaces != (successor->cause != RULES_CAUSE_NONE))
@@ -107,7 +109,8 @@ static enum ca_err check_cause(const struct rules_old *old, const struct rules_s
         return CA_OK;
     if (successor->cause != RULES_CAUSE_LOST)
         return ca_refuse(refusal, CA_ERR_CAUSE, "lost_at", "only with what was lost");
-    if (successor->lost_s > issued_s || successor->lost_s < old->cert->not_before_s)
+    if (successor->lost_s > succession->issued_s ||
+        successor->lost_s < succession->old.cert->not_before_s)
         return ca_refuse(refusal, CA_ERR_FIELD_FORMAT, "lost_at",
                          "from the old certificate's notBefore until now");
     return CA_OK;
@@ -123,21 +126,21 @@ bool rules_life_wants_old_key(const struct rules_profile *profile,
            (may_be_wanted && profile->life.wants_old_key_signature);
 }
 
-enum ca_err rules_life_admit(const struct rules_profile *profile, const struct rules_old *old,
-                             const struct rules_successor *successor, int64_t issued_s,
-                             struct ca_refusal *refusal)
+enum ca_err rules_life_admit(const struct rules_succession *succession, struct ca_refusal *refusal)
 {
+    const struct rules_successor *successor = succession->successor;
     bool renews = successor->operation == RULES_RENEW;
     enum ca_err err;
 
-    if (!is_allowed(&profile->life, successor->operation))
+    if (!is_allowed(&succession->profile->life, successor->operation))
         return ca_refuse(refusal, CA_ERR_OPERATION, "operation", "profile life");
-    if ((err = check_state(old, renews, refusal)) != CA_OK ||
-        (err = check_line(old, renews, refusal)) != CA_OK ||
-        (err = check_time(profile, old, renews, issued_s, refusal)) != CA_OK ||
-        (err = check_cause(old, successor, issued_s, refusal)) != CA_OK)
+    if ((err = check_state(&succession->old, renews, refusal)) != CA_OK ||
+        (err = check_line(&succession->old, renews, refusal)) != CA_OK ||
+        (err = check_time(succession, refusal)) != CA_OK ||
+        (err = check_cause(succession, refusal)) != CA_OK)
         return err;
-    if (rules_life_wants_old_key(profile, successor) && successor->old_key_signature.len == 0)
+    if (rules_life_wants_old_key(succession->profile, successor) &&
+        successor->old_key_signature.len == 0)
         return ca_refuse(refusal, CA_ERR_OLD_KEY_SIG, "old_key_signature",
                          "profile life.old_key_signature");
     return CA_OK;

@@ -38,6 +38,14 @@ struct rules_successor {
     struct ca_bytes old_key_signature; /* over the request; empty: none */
 };
 
+/* What the rules are asked about: one certificate that is to follow upon another. */
+struct rules_succession {
+    const struct rules_profile *profile; /* of the new one */
+    struct rules_old old;
+    const struct rules_successor *successor;
+    int64_t issued_s; /* when the new one is issued: now */
+};
+
 /* What happens to the old certificate, and when. */
 enum rules_fate_time {
     RULES_FATE_KEEP,         /* it lives to its end */
@@ -58,22 +66,20 @@ struct rules_fate {
  * future or before the old certificate began), OLD_KEY_SIG when one is wanted and none was sent.
  * Costs nothing but comparisons. Not for RULES_NEW.
  */
-CA_MUST_CHECK enum ca_err rules_life_admit(const struct rules_profile *profile,
-                                           const struct rules_old *old,
-                                           const struct rules_successor *successor,
-                                           int64_t issued_s, struct ca_refusal *refusal);
+CA_MUST_CHECK enum ca_err rules_life_admit(const struct rules_succession *succession,
+                                           struct ca_refusal *refusal);
 
 /*
  * After it is drafted: what it says against what the old one said (subject, alternative names,
  * extensions made from values), the key, the longest validity. RENEW_IDENTITY_CHANGED,
- * CERT_CHANGED naming what differs, RENEW_KEY, RENEW_CAP. fate_out tells what becomes of the old
- * one: on an error it stays.
+ * CERT_CHANGED naming what differs, RENEW_KEY, RENEW_CAP. key: the new one's. arena takes scratch.
+ * fate_out tells what becomes of the old one: on an error it stays.
  */
-CA_MUST_CHECK enum ca_err
-rules_life_compare(const struct rules_profile *profile, const struct rules_old *old,
-                   const struct rules_successor *successor, const struct rules_draft *draft,
-                   const struct x509_csr *csr, int64_t issued_s, struct ca_arena *arena,
-                   struct rules_fate *fate_out, struct ca_refusal *refusal);
+CA_MUST_CHECK enum ca_err rules_life_compare(const struct rules_succession *succession,
+                                             const struct rules_draft *draft,
+                                             const struct crypto_public_key *key,
+                                             struct ca_arena *arena, struct rules_fate *fate_out,
+                                             struct ca_refusal *refusal);
 /* Does the profile want the old key's signature for this, or was one sent all the same? Then it is
  * to be verified by the old key over the whole request: OLD_KEY_SIG. */
 bool rules_life_wants_old_key(const struct rules_profile *profile,

@@ -7,6 +7,7 @@ enum { USCC_LEN = 18, USCC_ORG_AT = 8, USCC_ORG_LEN = 9 };
 
 /* Two certificates side by side. */
 struct comparison {
+    const struct rules_succession *succession;
     const struct rules_profile *profile;
     const struct x509_cert *old, *new; /* new: the to-be-signed part alone */
     struct ca_arena *arena;
@@ -277,7 +278,7 @@ static enum ca_err check_holder(const struct comparison *comparison)
     bool name_differs, code_differs;
     enum ca_err err;
 
-    if (life->holder_name == NULL)
+    if (comparison->succession->successor->operation == RULES_REPLACE || life->holder_name == NULL)
         return CA_OK;
     if ((err = holder_part_differs(comparison, life->holder_name, &name_differs)) != CA_OK ||
         (err = holder_part_differs(comparison, life->holder_code, &code_differs)) != CA_OK)
@@ -290,15 +291,12 @@ static enum ca_err check_holder(const struct comparison *comparison)
 
 /* ---- the key */
 
-static bool is_same_key(const struct crypto_public_key *a, const struct crypto_public_key *b)
+static enum ca_err check_key(const struct rules_succession *succession,
+                             const struct crypto_public_key *key, struct ca_refusal *refusal)
 {
-    return a->type == b->type && ca_bytes_equal(a->point, b->point) &&
-           ca_bytes_equal(a->modulus, b->modulus) && ca_bytes_equal(a->exponent, b->exponent);
-}
-
-static enum ca_err check_key(const struct rules_life *life, const struct rules_successor *successor,
-                             bool is_same, struct ca_refusal *refusal)
-{
+    const struct rules_life *life = &succession->profile->life;
+    const struct rules_successor *successor = succession->successor;
+    bool is_same = crypto_public_key_equal(succession->old.key, key);
     enum rules_old_key wanted = successor->operation == RULES_RENEW     ? life->renew_key
                                 : successor->operation == RULES_REPLACE ? life->replace_key
                                                                         : life->change_key;
@@ -313,9 +311,10 @@ static enum ca_err check_key(const struct rules_life *life, const struct rules_s
 /* ---- all of it */
 
 static enum ca_err check_differences(const struct comparison *comparison,
-                                     enum rules_operation operation,
                                      const struct differing *differing)
 {
+    enum rules_operation operation = comparison->succession->successor->operation;
+
     if (operation == RULES_REPLACE && differing->first != NULL)
         return ca_refuse(comparison->refusal, CA_ERR_CERT_CHANGED, differing->first,
                          "a replacement says what the old certificate said");
@@ -325,15 +324,15 @@ static enum ca_err check_differences(const struct comparison *comparison,
     return CA_OK;
 }
 
-static enum ca_err check_cap(const struct rules_profile *profile, const struct rules_draft *draft,
-                             int64_t issued_s, struct ca_refusal *refusal)
+static enum ca_err check_cap(const struct rules_succession *succession,
+                             const struct rules_draft *draft, struct ca_refusal *refusal)
 {
-    uint32_t months = profile->life.total_months_max;
+    uint32_t months = succession->profile->life.total_months_max;
 
-    if (months == 0)
+    if (succession->successor->operation != RULES_RENEW || months == 0)
         return CA_OK;
     struct rules_validity longest =
-        rules_validity(RULES_VALIDITY_CIVIL, RULES_NEW, issued_s, 0, months);
+        rules_validity(RULES_VALIDITY_CIVIL, RULES_NEW, succession->issued_s, 0, months);
     if (draft->validity.not_after_s > longest.not_after_s)
         return ca_refuse(refusal, CA_ERR_RENEW_CAP, "notAfter", "profile life.renew.months_max");
     return CA_OK;
@@ -349,16 +348,17 @@ static enum rules_fate_time time_of(enum rules_old_fate fate)
     return RULES_FATE_KEEP;
 }
 
-static struct rules_fate fate_of(const struct rules_life *life,
-                                 const struct rules_successor *successor, int64_t old_not_after_s,
-                                 bool any_differs, int64_t issued_s)
+static struct rules_fate fate_of(const struct rules_succession *succession, bool any_differs)
 {
+    const struct rules_life *life = &succession->profile->life;
+    const struct rules_successor *successor = succession->successor;
+    int64_t issued_s = succession->issued_s;
     struct rules_fate fate = { .time = RULES_FATE_KEEP, .reason = X509_CRL_SUPERSEDED };
 
     switch (successor->operation) {
     case RULES_NEW: break;
     case RULES_RENEW:
-        if (issued_s <= old_not_after_s) /* what has expired is not revoked */
+        if (issued_s <= succession->old.cert->not_after_s) /* what has expired is not revoked */
             fate.time = time_of(life->renew_old);
         break;
     case RULES_CHANGE:
@@ -381,16 +381,16 @@ static struct rules_fate fate_of(const struct rules_life *life,
     return fate;
 }
 
-enum ca_err rules_life_compare(const struct rules_profile *profile, const struct rules_old *old,
-                               const struct rules_successor *successor,
-                               const struct rules_draft *draft, const struct x509_csr *csr,
-                               int64_t issued_s, struct ca_arena *arena,
-                               struct rules_fate *fate_out, struct ca_refusal *refusal)
+enum ca_err rules_life_compare(const struct rules_succession *succession,
+                               const struct rules_draft *draft, const struct crypto_public_key *key,
+                               struct ca_arena *arena, struct rules_fate *fate_out,
+                               struct ca_refusal *refusal)
 {
     struct x509_cert new;
     const struct comparison comparison = {
-        .profile = profile,
-        .old = old->cert,
+        .succession = succession,
+        .profile = succession->profile,
+        .old = succession->old.cert,
         .new = &new,
         .arena = arena,
         .refusal = refusal,
@@ -399,21 +399,13 @@ enum ca_err rules_life_compare(const struct rules_profile *profile, const struct
     enum ca_err err;
 
     *fate_out = (struct rules_fate){ .time = RULES_FATE_KEEP };
-    if ((err = x509_tbs_parse(draft->tbs, &new, refusal)) != CA_OK)
+    if ((err = x509_tbs_parse(draft->tbs, &new, refusal)) != CA_OK ||
+        (err = compare_all(&comparison, &differing)) != CA_OK ||
+        (err = check_holder(&comparison)) != CA_OK ||
+        (err = check_differences(&comparison, &differing)) != CA_OK ||
+        (err = check_key(succession, key, refusal)) != CA_OK ||
+        (err = check_cap(succession, draft, refusal)) != CA_OK)
         return err;
-    if ((err = compare_all(&comparison, &differing)) != CA_OK)
-        return err;
-    if (successor->operation != RULES_REPLACE && (err = check_holder(&comparison)) != CA_OK)
-        return err;
-    if ((err = check_differences(&comparison, successor->operation, &differing)) != CA_OK)
-        return err;
-    bool is_same = is_same_key(old->key, &csr->key);
-    if ((err = check_key(&profile->life, successor, is_same, refusal)) != CA_OK)
-        return err;
-    if (successor->operation == RULES_RENEW &&
-        (err = check_cap(profile, draft, issued_s, refusal)) != CA_OK)
-        return err;
-    *fate_out = fate_of(&profile->life, successor, old->cert->not_after_s, differing.first != NULL,
-                        issued_s);
+    *fate_out = fate_of(succession, differing.first != NULL);
     return CA_OK;
 }

@@ -418,14 +418,13 @@ static const struct x509_extension *find_requested(const struct x509_csr *csr)
     return NULL;
 }
 
-enum ca_err rules_names_take(const struct rules_profile *profile,
-                             const struct rules_request *request, const struct x509_csr *csr,
-                             struct ca_arena *arena, struct rules_names *names_out,
-                             struct ca_refusal *refusal)
+enum ca_err rules_names_take(const struct rules_order *order, struct ca_arena *arena,
+                             struct rules_names *names_out, struct ca_refusal *refusal)
 {
-    const struct rules_san_policy *policy = &profile->san;
+    const struct rules_san_policy *policy = &order->profile->san;
+    const struct rules_request *request = order->request;
     const struct x509_extension *asked =
-        rules_names_are_from_request(profile) ? find_requested(csr) : NULL;
+        rules_names_are_from_request(order->profile) ? find_requested(order->csr) : NULL;
     enum ca_err err;
 
     *names_out = (struct rules_names){ 0 };

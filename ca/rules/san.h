@@ -14,9 +14,7 @@ struct rules_names {
 };
 
 /* All names of request and caller that the profile takes. SAN_TYPE, SAN_FORMAT, SAN_COUNT. */
-CA_MUST_CHECK enum ca_err rules_names_take(const struct rules_profile *profile,
-                                           const struct rules_request *request,
-                                           const struct x509_csr *csr, struct ca_arena *arena,
+CA_MUST_CHECK enum ca_err rules_names_take(const struct rules_order *order, struct ca_arena *arena,
                                            struct rules_names *names_out,
                                            struct ca_refusal *refusal);
 

@@ -195,10 +195,12 @@ enum ca_err rules_value_check(const struct rules_attribute *attribute, struct ca
     return check_characters(attribute, value, refusal);
 }
 
-static enum ca_err gather_caller(const struct rules_profile *profile,
-                                 const struct rules_request *request, struct sources *sources,
+static enum ca_err gather_caller(const struct rules_order *order, struct sources *sources,
                                  struct ca_refusal *refusal)
 {
+    const struct rules_profile *profile = order->profile;
+    const struct rules_request *request = order->request;
+
     for (size_t i = 0; i < request->value_count; i++) {
         const struct rules_value *value = &request->values[i];
         size_t at = find_by_name(profile, value->name);
@@ -222,12 +224,14 @@ static bool reads_request(const struct rules_profile *profile, const struct sour
     return takes_from_request(&profile->attributes[at]) && sources->caller[at] == NULL;
 }
 
-static enum ca_err gather_subject(const struct rules_profile *profile, const struct x509_csr *csr,
-                                  struct ca_arena *arena, struct sources *sources,
-                                  struct ca_refusal *refusal)
+static enum ca_err gather_subject(const struct rules_order *order, struct ca_arena *arena,
+                                  struct sources *sources, struct ca_refusal *refusal)
 {
-    for (size_t i = 0; i < csr->subject.count; i++) {
-        const struct x509_attribute *asked = &csr->subject.attributes[i];
+    const struct rules_profile *profile = order->profile;
+    const struct x509_name *subject = &order->csr->subject;
+
+    for (size_t i = 0; i < subject->count; i++) {
+        const struct x509_attribute *asked = &subject->attributes[i];
         size_t at = find_by_oid(profile, asked->oid, true);
         if (at == profile->attribute_count) {
             if (profile->ignores_request_subject)
@@ -248,10 +252,12 @@ static enum ca_err gather_subject(const struct rules_profile *profile, const str
     return CA_OK;
 }
 
-static enum ca_err gather_extensions(const struct rules_profile *profile,
-                                     const struct x509_csr *csr, struct ca_arena *arena,
+static enum ca_err gather_extensions(const struct rules_order *order, struct ca_arena *arena,
                                      struct sources *sources, struct ca_refusal *refusal)
 {
+    const struct rules_profile *profile = order->profile;
+    const struct x509_csr *csr = order->csr;
+
     for (size_t i = 0; i < csr->extension_count; i++) {
         const struct x509_extension *asked = &csr->extensions[i];
         size_t at = find_by_oid(profile, asked->oid, false);
@@ -349,19 +355,16 @@ static enum ca_err take_value(const struct rules_profile *profile, size_t at,
     return compare_with_request(profile, at, sources->request[at], value, arena, refusal);
 }
 
-enum ca_err rules_subject_take(const struct rules_profile *profile,
-                               const struct rules_request *request, const struct x509_csr *csr,
-                               struct ca_arena *arena, struct rules_subject *subject_out,
-                               struct ca_refusal *refusal)
+enum ca_err rules_subject_take(const struct rules_order *order, struct ca_arena *arena,
+                               struct rules_subject *subject_out, struct ca_refusal *refusal)
 {
+    const struct rules_profile *profile = order->profile;
     struct sources sources = { 0 };
     enum ca_err err;
 
-    if ((err = gather_caller(profile, request, &sources, refusal)) != CA_OK)
-        return err;
-    if ((err = gather_subject(profile, csr, arena, &sources, refusal)) != CA_OK)
-        return err;
-    if ((err = gather_extensions(profile, csr, arena, &sources, refusal)) != CA_OK)
+    if ((err = gather_caller(order, &sources, refusal)) != CA_OK ||
+        (err = gather_subject(order, arena, &sources, refusal)) != CA_OK ||
+        (err = gather_extensions(order, arena, &sources, refusal)) != CA_OK)
         return err;
     for (size_t i = 0; i < profile->attribute_count; i++) {
         err = take_value(profile, i, &sources, arena, &subject_out->values[i], refusal);

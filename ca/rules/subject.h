@@ -17,11 +17,10 @@ struct rules_subject {
 /*
  * Takes each value from where the profile says and checks it. What the request's subject asks
  * for beyond that, or otherwise, is refused unless the profile ignores it. Values are borrowed
- * from the arguments or live in arena.
+ * from the order or live in arena.
  */
-CA_MUST_CHECK enum ca_err rules_subject_take(const struct rules_profile *profile,
-                                             const struct rules_request *request,
-                                             const struct x509_csr *csr, struct ca_arena *arena,
+CA_MUST_CHECK enum ca_err rules_subject_take(const struct rules_order *order,
+                                             struct ca_arena *arena,
                                              struct rules_subject *subject_out,
                                              struct ca_refusal *refusal);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* algorithm: AlgorithmIdentifier and SubjectPublicKeyInfo, to and from what ca/crypto works with.
- */
+/* algorithm: AlgorithmIdentifier and SubjectPublicKeyInfo, to and from what ca/crypto takes. */
 #pragma once
 
 #include "ca/crypto/crypto.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cert: certificates (RFC 5280, section 4.1): the to-be-signed part, the whole, and reading both.
- */
+/* cert: certificates (RFC 5280, section 4.1): the to-be-signed part, the whole, reading both. */
 #pragma once
 
 #include "ca/base/serial.h"
@@ -15,8 +14,8 @@ struct x509_tbs {
     int64_t not_after_s;
     struct ca_bytes subject; /* Name, whole DER */
     struct ca_bytes spki;    /* whole DER */
-    struct ca_bytes
-        extensions; /* the concatenated Extension values, without the wrapper; may be empty */
+    /* The concatenated Extension values, without the wrapper; may be empty. */
+    struct ca_bytes extensions;
 };
 void x509_tbs_write(struct der_writer *writer, const struct x509_tbs *tbs);
 

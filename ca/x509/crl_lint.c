@@ -89,12 +89,6 @@ static void lint_times(const struct x509_crl *crl, int64_t now_s, struct x509_cr
     look(report, X509_CRL_RULE_EXPIRED, crl->next_update_s < now_s);
 }
 
-/* Big endian without leading zeros. */
-static bool is_below(struct ca_bytes a, struct ca_bytes b)
-{
-    return a.len != b.len ? a.len < b.len : ca_bytes_compare(a, b) < 0;
-}
-
 static void lint_extensions(const struct x509_crl *crl, struct ca_bytes url,
                             struct x509_crl_report *report)
 {
@@ -107,7 +101,8 @@ static void lint_extensions(const struct x509_crl *crl, struct ca_bytes url,
     look(report, X509_CRL_RULE_EMPTY_LIST, crl->has_entries && crl->entries.len == 0);
     if (crl->base_number.len > 0) {
         look(report, X509_CRL_RULE_BASE_CRITICAL, !crl->is_base_critical);
-        look(report, X509_CRL_RULE_BASE_ORDER, !is_below(crl->base_number, crl->number));
+        look(report, X509_CRL_RULE_BASE_ORDER,
+             ca_bytes_compare_numbers(crl->base_number, crl->number) >= 0);
     }
     look(report, X509_CRL_RULE_POINT_OTHER, url.len > 0 && !ca_bytes_equal(url, idp->url));
     if (!idp->is_present)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <assert.h>
 
 #include "ca/base/text.h"
 #include "ca/x509/crl_oids.h"
@@ -39,10 +38,7 @@ bool x509_crl_reason_by_name(const char *name, enum x509_crl_reason *reason_out)
 
 int x509_crl_serial_compare(struct ca_bytes a, struct ca_bytes b)
 {
-    /* Both are in their shortest form, so the longer one is the larger one. */
-    if (a.len != b.len)
-        return a.len < b.len ? -1 : 1;
-    return ca_bytes_compare(a, b);
+    return ca_bytes_compare_numbers(a, b);
 }
 
 /* The content of a positive INTEGER in its shortest form. */
@@ -183,25 +179,16 @@ static void write_head(struct der_writer *writer, const struct x509_crl_form *fo
     parts->tbs_len = len + header_len;
 }
 
-static struct ca_bytes strip(struct ca_bytes number)
-{
-    while (number.len > 0 && number.data[0] == 0)
-        number = ca_bytes_of(number.data + 1, number.len - 1);
-    return number;
-}
-
 static bool is_number(struct ca_bytes number)
 {
-    number = strip(number);
+    number = ca_bytes_shortest_number(number);
     return number.len > 0 && (number.len < X509_CRL_NUMBER_LEN_MAX ||
                               (number.len == X509_CRL_NUMBER_LEN_MAX && number.data[0] < 0x80));
 }
 
 static bool is_below(struct ca_bytes a, struct ca_bytes b)
 {
-    a = strip(a);
-    b = strip(b);
-    return a.len != b.len ? a.len < b.len : ca_bytes_compare(a, b) < 0;
+    return ca_bytes_compare_numbers(ca_bytes_shortest_number(a), ca_bytes_shortest_number(b)) < 0;
 }
 
 static enum ca_err check_form(const struct x509_crl_form *form, struct ca_refusal *refusal)

@@ -6,8 +6,7 @@
 #include "ca/base/limits.h"
 #include "ca/der/writer.h"
 
-/* One attribute type this engine knows: "CN", "O", "emailAddress" ... and its OID content octets.
- */
+/* One attribute type this engine knows: "CN", "O", "emailAddress"; its OID as content octets. */
 struct x509_attribute_type {
     const char *name;
     struct ca_bytes oid;

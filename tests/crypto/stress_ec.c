@@ -53,10 +53,10 @@ static void fail(const struct stress *stress, const char *what, const struct cry
 /* Random octets, or now and then ones that carry badly. */
 static void draw(struct stress *stress, uint8_t bytes[32])
 {
-    if (reference_random(&stress->state) % 4 == 0)
+    if (random_next(&stress->state) % 4 == 0)
         reference_structured(&stress->state, bytes);
     else
-        reference_random_bytes(&stress->state, bytes, 32);
+        random_fill(&stress->state, bytes, 32);
 }
 
 static void draw_key(struct stress *stress, enum crypto_ec_curve curve)
@@ -86,7 +86,7 @@ static void add_job(struct stress *stress, enum crypto_ec_curve curve, const uin
 /* We sign, OpenSSL verifies. */
 static void sign_lot(struct stress *stress, enum crypto_ec_curve curve, size_t count)
 {
-    bool is_hedged = reference_random(&stress->state) % 8 != 0;
+    bool is_hedged = random_next(&stress->state) % 8 != 0;
 
     draw_key(stress, curve);
     for (size_t i = 0; i < count; i++) {
@@ -127,7 +127,7 @@ static void sign_elsewhere(struct stress *stress, enum crypto_ec_curve curve)
 
 static void spoil(struct stress *stress, struct crypto_ec_verify *job)
 {
-    uint64_t how = reference_random(&stress->state);
+    uint64_t how = random_next(&stress->state);
     uint8_t *places[] = { job->point, job->point + 32, job->digest, job->signature,
                           job->signature + 32 };
     uint8_t *place = places[how % 5];
@@ -152,7 +152,7 @@ static void verify_all(struct stress *stress)
 {
     for (size_t i = 0; i < stress->job_count; i++) {
         struct crypto_ec_verify *job = &stress->jobs[i];
-        if (reference_random(&stress->state) % 3 != 0)
+        if (random_next(&stress->state) % 3 != 0)
             continue;
         spoil(stress, job);
         stress->want[i] = reference_verify(&stress->reference[job->curve], job->point, job->digest,
@@ -201,16 +201,15 @@ static void verify_own(struct stress *stress, const uint8_t point[64], enum cryp
 
 static void run_lot(struct stress *stress)
 {
-    enum crypto_ec_curve curve = (enum crypto_ec_curve)(reference_random(&stress->state) % 2);
-    size_t count = 1 + stress->lots % LOT_MAX,
-           others = reference_random(&stress->state) % (count + 1);
+    enum crypto_ec_curve curve = (enum crypto_ec_curve)(random_next(&stress->state) % 2);
+    size_t count = 1 + stress->lots % LOT_MAX, others = random_next(&stress->state) % (count + 1);
     uint8_t point[64];
 
     stress->job_count = 0;
     sign_lot(stress, curve, count);
     memcpy(point, stress->point, 64);
     for (size_t i = 0; i < others; i++)
-        sign_elsewhere(stress, (enum crypto_ec_curve)(reference_random(&stress->state) % 2));
+        sign_elsewhere(stress, (enum crypto_ec_curve)(random_next(&stress->state) % 2));
     verify_all(stress);
     if (stress->lots % 4 == 0)
         verify_own(stress, point, curve, count);

@@ -33,7 +33,7 @@ static void run_powers(size_t len)
     uint8_t modulus[RSA_LANES][RSA_OCTETS_MAX], base[RSA_LANES][RSA_OCTETS_MAX];
     uint8_t power[RSA_OCTETS_MAX];
     struct rsa_lanes_power powers[RSA_LANES];
-    size_t count = 1 + reference_random(&stress.state) % RSA_LANES;
+    size_t count = 1 + random_next(&stress.state) % RSA_LANES;
 
     for (size_t i = 0; i < count; i++) {
         rsa_reference_draw_power(&stress.ref, &stress.state, modulus[i], base[i], len);
@@ -53,7 +53,7 @@ static void run_signatures(size_t len)
 {
     uint8_t modulus[RSA_OCTETS_MAX], message[RSA_LANES_MESSAGES][RSA_OCTETS_MAX];
     uint8_t signature[RSA_LANES_MESSAGES][RSA_OCTETS_MAX], expected[RSA_OCTETS_MAX];
-    size_t count = 1 + reference_random(&stress.state) % RSA_LANES_MESSAGES;
+    size_t count = 1 + random_next(&stress.state) % RSA_LANES_MESSAGES;
     RSA *rsa = rsa_reference_draw_key(&stress.ref, &stress.state, len / 2);
     struct rsa_lanes_key *key;
 

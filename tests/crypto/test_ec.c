@@ -51,7 +51,7 @@ static void make_key(enum crypto_ec_curve curve, uint64_t seed, struct crypto_ec
     uint8_t scalar[32];
     uint64_t state = seed;
 
-    reference_random_bytes(&state, scalar, sizeof(scalar));
+    random_fill(&state, scalar, sizeof(scalar));
     scalar[0] &= 0x7f;
     check_ok(crypto_ec_key_init(curve, scalar, key));
     crypto_ec_key_public(engine[0], key, point);
@@ -421,8 +421,8 @@ static void make_lot(enum crypto_ec_curve curve, uint64_t seed, struct lot *lot)
     uint64_t state = seed * 77 + 1;
 
     make_key(curve, seed, &lot->key, lot->point);
-    reference_random_bytes(&state, lot->digest[0], sizeof(lot->digest));
-    reference_random_bytes(&state, lot->fresh[0], sizeof(lot->fresh));
+    random_fill(&state, lot->digest[0], sizeof(lot->digest));
+    random_fill(&state, lot->fresh[0], sizeof(lot->fresh));
 }
 
 Test(ec, lots_of_1_to_65_verify_and_both_widths_sign_alike)
@@ -478,15 +478,15 @@ Test(ec, the_wrong_ones_are_found_at_every_place_of_every_lot)
     }
     for (size_t e = 0; e < engine_count; e++) {
         for (size_t count = 1; count <= MANY + 1; count++) {
-            uint64_t wrong = count <= 16 ? (uint64_t)1 << (reference_random(&state) % count)
-                                         : reference_random(&state);
-            uint64_t mixture = count % 3 == 0 ? 0 : reference_random(&state);
+            uint64_t wrong =
+                count <= 16 ? (uint64_t)1 << (random_next(&state) % count) : random_next(&state);
+            uint64_t mixture = count % 3 == 0 ? 0 : random_next(&state);
 
             for (size_t i = 0; i < count; i++) {
                 jobs[i] = good[mixture >> (i % 64) & 1][i];
                 jobs[i].is_valid = wrong >> (i % 64) & 1;
                 if (wrong >> (i % 64) & 1)
-                    spoil(&jobs[i], reference_random(&state) % 1000);
+                    spoil(&jobs[i], random_next(&state) % 1000);
             }
             crypto_ec_verify_many(engine[e], jobs, count);
             for (size_t i = 0; i < count; i++)

@@ -71,7 +71,7 @@ static struct ec_fe draw(uint64_t *state, uint64_t units)
 
     for (int i = 0; i < EC_LIMBS; i++) {
         for (int lane = 0; lane < EC_LANES; lane++) {
-            uint64_t random = reference_random(state);
+            uint64_t random = random_next(state);
             uint64_t max = i == EC_LIMBS - 1 ? (units << 48) - 1 : ones;
             switch (random >> 62) {
             case 0: limb[i][lane] = 0; break;
@@ -156,7 +156,7 @@ Test(ec_lanes, folding_keeps_the_residue_and_gives_less_than_2_u_and_a_bit)
         uint64_t state = 41 + (uint64_t)c;
         for (int round = 0; round < ROUNDS / 8; round++) {
             /* From -56 U to 64 U, limbs not carried. */
-            unsigned up = reference_random(&state) % 3, down = reference_random(&state) % 3;
+            unsigned up = random_next(&state) % 3, down = random_next(&state) % 3;
             struct ec_fe loose =
                 ec_fe_sub(ec_fe_shift(draw(&state, 15), up), ec_fe_shift(draw(&state, 14), down));
             struct ec_fe tight = ec_fe_fold((enum crypto_ec_curve)c, loose);

@@ -18,8 +18,8 @@ static void fill(void)
     uint64_t state = 7;
 
     backend_count = crypto_ec_backend_best() == CRYPTO_EC_LANES ? 2 : 1;
-    reference_random_bytes(&state, text[0], sizeof(text));
-    reference_random_bytes(&state, heads[0], sizeof(heads));
+    random_fill(&state, text[0], sizeof(text));
+    random_fill(&state, heads[0], sizeof(heads));
 }
 
 TestSuite(hash_many, .init = fill, .timeout = 60);
@@ -98,8 +98,8 @@ Test(hash_many, lengths_may_differ_in_a_lot_of_any_size)
 
     for (size_t count = 0; count < MANY; count++) {
         for (size_t i = 0; i < count; i++) {
-            messages[i] = copy_of(text[i], reference_random(&state) % (LEN_MAX + 1));
-            head[i] = heads[reference_random(&state) % MANY];
+            messages[i] = copy_of(text[i], random_next(&state) % (LEN_MAX + 1));
+            head[i] = heads[random_next(&state) % MANY];
         }
         check_hashes(false, NULL, messages, count);
         check_hashes(true, NULL, messages, count);

@@ -7,6 +7,7 @@
 #include "ca/crypto/crypto.h"
 #include "ca/keys/secret.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 
 /* clang-format off */
 static const struct kind {
@@ -45,11 +46,7 @@ static char folder[64];
 static void harden(void)
 {
     check_ok(keys_harden_process());
-    snprintf(folder, sizeof(folder),
-             "/tmp/certmill-test-XX"
-             "XX"
-             "XX");
-    cr_assert_not_null(mkdtemp(folder));
+    folder_make("test", folder, sizeof(folder));
     cr_assert_eq(chdir(folder), 0);
 }
 

@@ -96,7 +96,7 @@ static void draw_number(uint64_t *state, const struct rsa_modulus *modulus, unsi
         rsa_reference_draw(state, octets, len);
         BN_bin2bn(octets, (int)len, want);
         BN_nnmod(want, want, got, ref.context);
-        if (reference_random(state) % 4 == 0)
+        if (random_next(state) % 4 == 0)
             BN_sub(want, got, BN_value_one());
         from_big(want, modulus->limbs, lane, out);
     }
@@ -248,10 +248,10 @@ Test(rsa_lanes, powers_are_those_of_openssl_in_every_lane)
         size_t len = lengths[round % LENGTHS], count = 1 + (size_t)round % RSA_LANES;
         for (size_t i = 0; i < count; i++) {
             rsa_reference_draw_power(&ref, &state, modulus[i], base[i], len);
-            if (reference_random(&state) % 3 == 0) {
+            if (random_next(&state) % 3 == 0) {
                 memset(base[i], 0, len);
-                base[i][len - 1] = (uint8_t)(reference_random(&state) % 2);
-            } else if (reference_random(&state) % 3 == 0) {
+                base[i][len - 1] = (uint8_t)(random_next(&state) % 2);
+            } else if (random_next(&state) % 3 == 0) {
                 memcpy(base[i], modulus[i], len);
                 base[i][len - 1] ^= 1;
             }
@@ -276,10 +276,10 @@ static void check_signatures(const RSA *rsa, const struct rsa_lanes_key *key, si
     for (size_t i = 0; i < count; i++) {
         rsa_reference_draw(state, message[i], len);
         rsa_reference_reduce(&ref, message[i], modulus, len);
-        if (reference_random(state) % 4 == 0) {
+        if (random_next(state) % 4 == 0) {
             memset(message[i], 0, len);
-            message[i][len - 1] = (uint8_t)(reference_random(state) % 2);
-        } else if (reference_random(state) % 4 == 0) {
+            message[i][len - 1] = (uint8_t)(random_next(state) % 2);
+        } else if (random_next(state) % 4 == 0) {
             memcpy(message[i], modulus, len);
             message[i][len - 1] ^= 1;
         }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Project Wycheproof's cases, in every way a signature can take through ca/crypto. */
-#include <stdlib.h>
 
 #include "ca/crypto/ec.h"
 #include "ca/crypto/message.h"

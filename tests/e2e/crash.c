@@ -16,6 +16,8 @@
 
 #include "tests/support/check.h"
 #include "tests/support/daemon.h"
+#include "tests/support/random.h"
+#include "tests/support/setting.h"
 
 enum {
     ROUNDS_DEFAULT = 6,
@@ -54,14 +56,6 @@ static size_t all_count, all_size;
 static atomic_size_t acknowledged;
 static atomic_bool is_over;
 
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * 0x2545f4914f6cdd1d;
-}
-
 static struct ca_bytes keep(ProtobufCBinaryData data)
 {
     uint8_t *copy = malloc(data.len);
@@ -93,13 +87,13 @@ static void ask_some(struct asker *asker, struct rpc_client *client)
     Certmill__IssueItem *pointers[ITEMS_MAX];
     Certmill__Request request = CERTMILL__REQUEST__INIT;
     Certmill__IssueRequest issue = CERTMILL__ISSUE_REQUEST__INIT;
-    size_t count = 1 + next_random(&asker->random) % ITEMS_MAX;
+    size_t count = 1 + random_next(&asker->random) % ITEMS_MAX;
     size_t first = asker->count;
     uint8_t packed[ITEMS_MAX * 1024];
 
     for (size_t i = 0; i < count; i++) {
         struct asked *asked = &asker->asks[asker->count++];
-        *asked = (struct asked){ .csr = next_random(&asker->random) % DAEMON_CSRS };
+        *asked = (struct asked){ .csr = random_next(&asker->random) % DAEMON_CSRS };
         snprintf(asked->request_id, sizeof(asked->request_id), "crash-%06u-%02u-%08zu",
                  asker->round, asker->number, asker->count);
         daemon_item(&service, &items[i], asked->request_id, asked->csr);
@@ -169,19 +163,19 @@ static void pause_us(uint64_t us)
 /* The moment of the kill is the test's random input: nothing waits for it. */
 static void kill_under_load(unsigned round, uint64_t *random)
 {
-    size_t enough = next_random(random) % ROUND_MAX;
+    size_t enough = random_next(random) % ROUND_MAX;
 
     atomic_store(&acknowledged, 0);
     atomic_store(&is_over, false);
     for (unsigned i = 0; i < CLIENTS; i++) {
         askers[i].round = round;
         askers[i].number = i;
-        askers[i].random = next_random(random) | 1;
+        askers[i].random = random_next(random) | 1;
         cr_assert(pthread_create(&askers[i].thread, NULL, asker_run, &askers[i]) == 0);
     }
     while (atomic_load(&acknowledged) < enough)
         pause_us(500);
-    pause_us(next_random(random) % 8000);
+    pause_us(random_next(random) % 8000);
     daemon_kill(&service);
     atomic_store(&is_over, true);
     for (unsigned i = 0; i < CLIENTS; i++)
@@ -283,26 +277,19 @@ static void check_serials_are_unique(void)
         cr_assert(by_serial(&all[i - 1], &all[i]) < 0);
 }
 
-static uint64_t number_from(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text == NULL ? otherwise : strtoull(text, NULL, 0);
-}
-
 static void start_killed(uint64_t *random)
 {
-    for (uint64_t left = next_random(random) % 3; left > 0; left--) {
+    for (uint64_t left = random_next(random) % 3; left > 0; left--) {
         daemon_spawn(&service);
-        pause_us(next_random(random) % 400000);
+        pause_us(random_next(random) % 400000);
         daemon_kill(&service);
     }
 }
 
 Test(crash, what_was_acknowledged_survives_and_what_was_not_becomes_one_certificate)
 {
-    unsigned rounds = (unsigned)number_from("CERTMILL_CRASH_ROUNDS", ROUNDS_DEFAULT);
-    uint64_t seed = number_from("CERTMILL_CRASH_SEED", (uint64_t)time(NULL));
+    unsigned rounds = (unsigned)setting_number("CERTMILL_CRASH_ROUNDS", ROUNDS_DEFAULT);
+    uint64_t seed = setting_number("CERTMILL_CRASH_SEED", (uint64_t)time(NULL));
     uint64_t random = seed * 2 + 1;
     struct store_info info;
     size_t intents = 0, unanswered = 0;

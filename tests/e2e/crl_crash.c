@@ -20,6 +20,8 @@
 #include "rpc/call.h"
 #include "tests/support/check.h"
 #include "tests/support/daemon.h"
+#include "tests/support/random.h"
+#include "tests/support/setting.h"
 
 enum {
     ROUNDS_DEFAULT = 8,
@@ -44,14 +46,6 @@ static atomic_uint_fast64_t made;
 static atomic_bool is_over;
 static uint8_t file[FILE_MAX];
 static uint8_t instance; /* of the serial numbers */
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * 0x2545f4914f6cdd1d;
-}
 
 static void saw(uint64_t number)
 {
@@ -263,7 +257,7 @@ static void round_once(uint64_t *random)
     daemon_start(&service);
     for (size_t i = 0; i < CLIENTS; i++)
         cr_assert(pthread_create(&threads[i], NULL, order_run, &before) == 0);
-    usleep((useconds_t)(next_random(random) % KILL_US_MAX));
+    usleep((useconds_t)(random_next(random) % KILL_US_MAX));
     daemon_kill(&service);
     atomic_store(&is_over, true);
     for (size_t i = 0; i < CLIENTS; i++)
@@ -277,13 +271,12 @@ static void round_once(uint64_t *random)
 
 Test(crl_crash, no_number_is_used_twice_and_the_file_is_always_whole)
 {
-    const char *rounds_text = getenv("CERTMILL_CRASH_ROUNDS");
-    const char *seed_text = getenv("CERTMILL_CRASH_SEED");
-    unsigned long rounds = rounds_text == NULL ? ROUNDS_DEFAULT : strtoul(rounds_text, NULL, 10);
-    uint64_t random = seed_text == NULL ? (uint64_t)time(NULL) : strtoull(seed_text, NULL, 10);
+    uint64_t rounds = setting_number("CERTMILL_CRASH_ROUNDS", ROUNDS_DEFAULT);
+    uint64_t seed = setting_number("CERTMILL_CRASH_SEED", (uint64_t)time(NULL));
+    uint64_t random = seed * 2 + 1;
 
-    fprintf(stderr, "seed %" PRIu64 "\n", random);
-    random = random * 2 + 1;
+    fprintf(stderr, "crl_crash: CERTMILL_CRASH_SEED=%" PRIu64 " rounds %" PRIu64 "\n", seed,
+            rounds);
     daemon_make(&service);
     daemon_start(&service);
     load_issuer();
@@ -292,7 +285,7 @@ Test(crl_crash, no_number_is_used_twice_and_the_file_is_always_whole)
     rpc_client_close(client);
     daemon_stop(&service);
     fill();
-    for (unsigned long i = 0; i < rounds; i++)
+    for (uint64_t i = 0; i < rounds; i++)
         round_once(&random);
 
     /* Undisturbed: one more, above all of them. */

@@ -12,6 +12,7 @@
 
 #include "tests/support/check.h"
 #include "tests/support/daemon.h"
+#include "tests/support/setting.h"
 
 enum { ROUNDS_DEFAULT = 8, KNOWN_MAX = 4096, SHIPPED = 2 };
 
@@ -20,13 +21,6 @@ TestSuite(profile_crash, .timeout = 7200);
 static struct daemon service;
 static struct store_profile known[KNOWN_MAX];
 static struct store_audit_entry entries[KNOWN_MAX];
-
-static uint64_t number_from(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text == NULL ? otherwise : strtoull(text, NULL, 0);
-}
 
 /* Another one in every round: its certificates are valid for so many days. */
 static void edit_profile(unsigned days)
@@ -96,8 +90,8 @@ static void start_and_kill(uint64_t after_us)
 
 Test(profile_crash, what_is_introduced_is_remembered_with_its_audit_record_or_not_at_all)
 {
-    unsigned rounds = (unsigned)number_from("CERTMILL_CRASH_ROUNDS", ROUNDS_DEFAULT);
-    uint64_t seed = number_from("CERTMILL_CRASH_SEED", (uint64_t)time(NULL));
+    unsigned rounds = (unsigned)setting_number("CERTMILL_CRASH_ROUNDS", ROUNDS_DEFAULT);
+    uint64_t seed = setting_number("CERTMILL_CRASH_SEED", (uint64_t)time(NULL));
     unsigned both = 0;
 
     fprintf(stderr, "profile_crash: CERTMILL_CRASH_SEED=%" PRIu64 " rounds %u\n", seed, rounds);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* replay: the same request again and again, from many connections and across a restart. */
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "tests/support/check.h"
 #include "tests/support/daemon.h"

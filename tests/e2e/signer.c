@@ -6,7 +6,6 @@
  *
  * A few rounds in the ordinary run; CERTMILL_CRASH_ROUNDS by hand.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>

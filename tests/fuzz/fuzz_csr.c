@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "ca/x509/csr.h"
-#include "ca/x509/ext.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

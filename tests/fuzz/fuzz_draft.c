@@ -106,13 +106,13 @@ static void check(const struct world *world, const struct rules_profile *profile
                   struct ca_arena *arena)
 {
     const struct rules_issuer issuer = profiles_issuer(CRYPTO_SIG_SM2_SM3, arena);
-    const struct rules_moment moment = profiles_moment();
+    const struct rules_order order = { profile, &issuer, &world->request, &world->csr,
+                                       profiles_moment() };
     struct ca_refusal refusal = { NULL, NULL };
     struct rules_draft draft, again;
     struct x509_cert cert;
 
-    enum ca_err err = rules_draft(profile, &issuer, &world->request, &world->csr, &moment, arena,
-                                  &draft, &refusal);
+    enum ca_err err = rules_draft(&order, arena, &draft, &refusal);
     if (err != CA_OK) {
         assert(refusal.field != NULL && refusal.rule != NULL && draft.tbs.data == NULL);
         assert(err != CA_ERR_INTERNAL);
@@ -120,8 +120,7 @@ static void check(const struct world *world, const struct rules_profile *profile
     }
     err = x509_tbs_parse(draft.tbs, &cert, &refusal);
     assert(err == CA_OK);
-    err = rules_draft(profile, &issuer, &world->request, &world->csr, &moment, arena, &again,
-                      &refusal);
+    err = rules_draft(&order, arena, &again, &refusal);
     assert(err == CA_OK && ca_bytes_equal(draft.tbs, again.tbs));
 }
 

@@ -52,11 +52,7 @@ static struct ca_bytes sample(void)
 {
     static uint8_t *bytes;
     static size_t len;
-    char path[] = "/tmp/certmill-fuzz-"
-                  "XX"
-                  "XX"
-                  "XX",
-         name[STORE_RUN_NAME_LEN + 1];
+    char path[] = "/tmp/certmill-fuzz-XXXXXX", name[STORE_RUN_NAME_LEN + 1];
     struct store_run_writer *writer;
     struct stat status;
 

@@ -6,6 +6,8 @@
  * PKCS#8 structure, which is then sealed and must come back. The files of the corpus are
  * sealed with the passphrase "fuzz", or with the halves "fuzz" and "half".
  */
+#include <assert.h>
+
 #include "ca/keys/sealed.c"
 
 static const struct limits quick = {

@@ -2,7 +2,6 @@
 #include <p11-kit/pkcs11.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "ca/keys/keys.h"

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 
 #include "ca/keys/sealed.c"
 
@@ -32,11 +33,7 @@ static struct keys_secret secret_of(const char *text)
 static void open_folder(void)
 {
     check_ok(keys_harden_process());
-    snprintf(folder, sizeof(folder), "/tmp/certmill-test-%s",
-             "XX"
-             "XX"
-             "XX");
-    cr_assert_not_null(mkdtemp(folder));
+    folder_make("test", folder, sizeof(folder));
     snprintf(path, sizeof(path), "%s/ca.key", folder);
     passphrase = secret_of("correct horse battery staple");
     check_ok(crypto_private_key_generate(CRYPTO_KEY_P256, 0, &key));

@@ -251,9 +251,7 @@ Test(secret, empty_overlong_and_broken_passphrases_are_refused)
 
 Test(secret, a_passphrase_file_must_be_closed_to_others)
 {
-    char path[] = "/tmp/certmill-test-XX"
-                  "XX"
-                  "XX";
+    char path[] = "/tmp/certmill-test-XXXXXX";
     const mode_t open_modes[] = { 0440, 0404, 0620, 0601, 0666 };
     struct keys_secret secret;
     int fd = mkstemp(path);
@@ -274,9 +272,7 @@ Test(secret, a_passphrase_file_must_be_closed_to_others)
 
 Test(privileged, a_passphrase_file_of_another_user_is_not_read)
 {
-    char path[] = "/tmp/certmill-test-XX"
-                  "XX"
-                  "XX";
+    char path[] = "/tmp/certmill-test-XXXXXX";
     struct keys_secret secret;
 
     if (geteuid() != 0)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <p11-kit/pkcs11.h>
-#include <stdio.h>
 
 #include "ca/keys/token.h"
 #include "tests/support/check.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The engine over a real store against the model, with a clock that moves forward by up to months:
- * after every request the answer, the states and the dates are equal. LIFE_SEED and LIFE_STEPS in
- * the environment choose a run.
+ * after every request the answer, the states and the dates are equal. CERTMILL_LIFE_SEED and
+ * CERTMILL_LIFE_STEPS in the environment choose a run.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +13,8 @@
 #include "tests/rpc/life_model.h"
 #include "tests/support/check.h"
 #include "tests/support/faults.h"
+#include "tests/support/random.h"
+#include "tests/support/setting.h"
 
 enum {
     STEPS = 2000,
@@ -46,10 +48,7 @@ static int step;
 /* xorshift64* */
 static uint32_t roll(uint32_t below)
 {
-    dice ^= dice >> 12;
-    dice ^= dice << 25;
-    dice ^= dice >> 27;
-    return (uint32_t)((dice * UINT64_C(2685821657736338717)) >> 33) % below;
+    return (uint32_t)(random_next(&dice) >> 33) % below;
 }
 
 static int64_t now(void)
@@ -364,10 +363,7 @@ static void step_clock(void)
 
 static void run(const struct rules_life *life)
 {
-    const char *wanted = getenv("LIFE_STEPS");
-    uint64_t count = STEPS;
-
-    cr_assert(wanted == NULL || ca_text_to_number(wanted, 1, 1000000, &count));
+    uint64_t count = setting_number("CERTMILL_LIFE_STEPS", STEPS);
 
     instance.profiles[0].rules.life = *life;
     instance_start(&instance);
@@ -400,13 +396,12 @@ static void run(const struct rules_life *life)
 static void start(void)
 {
     static const char *const names[NAMES] = { "alice", "bob", "carol" };
-    const char *seed = getenv("LIFE_SEED");
     struct timespec clock;
 
     clock_gettime(CLOCK_REALTIME, &clock);
-    dice = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)clock.tv_nsec << 20 | clock.tv_sec;
-    dice |= dice == 0;
-    fprintf(stderr, "life model: LIFE_SEED=%" PRIu64 "\n", dice);
+    dice = setting_number("CERTMILL_LIFE_SEED",
+                          (uint64_t)clock.tv_nsec << 20 | (uint64_t)clock.tv_sec);
+    fprintf(stderr, "life model: CERTMILL_LIFE_SEED=%" PRIu64 "\n", dice);
     instance_make(&instance, CRYPTO_KEY_P256);
     start_us = (uint64_t)clock.tv_sec * 1000000;
     instance.wall_us = start_us;

@@ -38,10 +38,10 @@ static enum ca_err draft_of(const struct rules_profile *profile,
                             const struct rules_request *request, const struct x509_csr *csr,
                             struct rules_draft *draft)
 {
-    struct rules_moment moment = profiles_moment();
+    const struct rules_order order = { profile, &issuer, request, csr, profiles_moment() };
 
     refusal = (struct ca_refusal){ "-", "-" };
-    return rules_draft(profile, &issuer, request, csr, &moment, arena, draft, &refusal);
+    return rules_draft(&order, arena, draft, &refusal);
 }
 
 static const struct rules_profile *profile_of(const char *name)
@@ -298,16 +298,16 @@ static enum ca_err draft_at(int64_t issued_s, enum rules_operation operation,
                             int64_t old_not_after_s, uint32_t term, struct rules_draft *draft)
 {
     struct rules_request request = WITH_USCC;
-    struct rules_moment moment = profiles_moment();
     struct x509_csr csr;
+    struct rules_order order = { enterprise, &issuer, &request, &csr, profiles_moment() };
 
     draft_load_csr("p256", &csr);
     csr.extension_count = 0;
     request.term = term;
-    moment.issued_s = issued_s;
-    moment.operation = operation;
-    moment.old_not_after_s = old_not_after_s;
-    return rules_draft(enterprise, &issuer, &request, &csr, &moment, arena, draft, &refusal);
+    order.moment.issued_s = issued_s;
+    order.moment.operation = operation;
+    order.moment.old_not_after_s = old_not_after_s;
+    return rules_draft(&order, arena, draft, &refusal);
 }
 
 Test(issue, no_certificate_outlives_its_issuer_by_a_second)
@@ -403,16 +403,16 @@ Test(issue, a_certificate_without_identity_shares_it_with_no_other)
     const uint8_t ip[] = { 127, 0, 0, 1 };
     const struct rules_san name = { RULES_SAN_IP, ca_bytes_of(ip, sizeof(ip)) };
     const struct rules_request request = { .sans = &name, .san_count = 1 };
-    struct rules_moment moment = profiles_moment();
     struct rules_draft first, second;
     struct x509_csr csr;
+    struct rules_order order = { tls, &issuer, &request, &csr, profiles_moment() };
 
     draft_load_csr("p256", &csr);
     csr.extension_count = 0;
     csr.subject.count = 0;
-    check_ok(rules_draft(tls, &issuer, &request, &csr, &moment, arena, &first, &refusal));
-    moment.serial.bytes[CA_SERIAL_LEN - 1]++;
-    check_ok(rules_draft(tls, &issuer, &request, &csr, &moment, arena, &second, &refusal));
+    check_ok(rules_draft(&order, arena, &first, &refusal));
+    order.moment.serial.bytes[CA_SERIAL_LEN - 1]++;
+    check_ok(rules_draft(&order, arena, &second, &refusal));
     cr_assert(!ca_bytes_equal(ca_bytes_of(first.identity, CA_DIGEST_LEN),
                               ca_bytes_of(second.identity, CA_DIGEST_LEN)));
 }
@@ -484,15 +484,14 @@ Test(issue, a_thousand_names_are_refused_by_their_count)
 Test(issue, an_exhausted_arena_is_busy_and_drafts_nothing)
 {
     struct ca_arena *small;
-    struct rules_moment moment = profiles_moment();
     struct rules_draft draft;
     struct x509_csr csr;
+    const struct rules_order order = { enterprise, &issuer, &WITH_USCC, &csr, profiles_moment() };
 
     draft_load_csr("p256", &csr);
     csr.extension_count = 0;
     check_ok(ca_arena_new(64, 64, &small));
-    check_err(rules_draft(enterprise, &issuer, &WITH_USCC, &csr, &moment, small, &draft, &refusal),
-              CA_ERR_BUSY);
+    check_err(rules_draft(&order, small, &draft, &refusal), CA_ERR_BUSY);
     check_nothing_drafted(&draft);
     ca_arena_free(small);
 }

@@ -56,11 +56,12 @@ static enum ca_err take(const struct rules_request *request, char *subject,
                         struct rules_subject *taken)
 {
     struct x509_csr csr;
+    const struct rules_order order = { .profile = profile, .request = request, .csr = &csr };
 
     draft_load_csr("p256", &csr);
     csr.extension_count = 0;
     draft_subject(subject, &csr, arena);
-    return rules_subject_take(profile, request, &csr, arena, taken, &refusal);
+    return rules_subject_take(&order, arena, taken, &refusal);
 }
 
 Test(subject, what_an_ignoring_profile_does_not_use_may_be_anything)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/crl_file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ca/crypto/digest.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 #include "tests/support/issuer.h"
 
 /* clang-format off */
@@ -41,12 +41,7 @@ static uint8_t *file;
 static void make_dir(void)
 {
     check_ok(keys_harden_process());
-    snprintf(dir, sizeof(dir),
-             "/tmp/certmill-crl-"
-             "XX"
-             "XX"
-             "XX");
-    cr_assert(mkdtemp(dir) != NULL);
+    folder_make("crl", dir, sizeof(dir));
     snprintf(path, sizeof(path), "%s/list.crl", dir);
 }
 

@@ -8,9 +8,7 @@
 #include "tests/support/issuer.h"
 #include "tests/support/sealed_keys.h"
 
-static char dir[] = "/tmp/certmill-crl-process-" /* no unfinished mark */ "XX"
-                    "XX"
-                    "XX";
+static char dir[] = "/tmp/certmill-crl-process-XXXXXX";
 static char path[128];
 static struct keys_process *process;
 static struct issuer issuer;

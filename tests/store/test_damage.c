@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Data files that are cut, empty, foreign, or have flipped bits: refused or told, never believed.
- */
+/* Data files that are cut, empty, foreign, or have flipped bits: told of, never believed. */
 #include <fcntl.h>
 #include <sys/wait.h>
 
@@ -140,7 +139,7 @@ static int ask_status(struct store_view *view, uint64_t n)
     int told = err != want;
     err = store_find_request_change(view, &request, &change, &body);
     if (err == CA_OK && (want != CA_OK || ca_serial_time_us(&change.serial) != n ||
-                         !test_is_digest(&body, &said.body)))
+                         !store_digest_equal(&body, &said.body)))
         return 2;
     return told || err != want;
 }

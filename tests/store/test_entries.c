@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What lists are made from: scopes, numbers, entries, pruning. */
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 

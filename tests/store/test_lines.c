@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Certificates that follow upon each other, and what their holders acknowledge. */
-#include <fcntl.h>
 
 #include "tests/support/store.h"
 
@@ -258,7 +257,7 @@ Test(lines, a_delivery_is_a_change_that_its_request_finds)
     check_ok(store_find_request_change(view, &request, &change, &body));
     check_bytes(ca_serial_bytes(&change.serial), ca_serial_bytes(&serial));
     cr_assert(change.old_state == STORE_STATE_HELD && change.new_state == STORE_STATE_HELD &&
-              change.reason == 6 && change.sequence == 22 && test_is_digest(&body, &want));
+              change.reason == 6 && change.sequence == 22 && store_digest_equal(&body, &want));
     store_view_close(view);
     test_check_whole(store);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store against plain arrays: random operations, the seed printed. */
-#include <fcntl.h>
 #include <time.h>
 
 #include "tests/support/store.h"

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "ca/base/text.h"
+#include "tests/support/setting.h"
 #include "tests/support/store.h"
 
 enum {
@@ -419,15 +419,14 @@ static void check_disk(const char *dir, uint64_t acknowledged, uint64_t *seed)
 
 Test(power, whatever_of_the_unsynced_is_lost_nothing_acknowledged_is)
 {
-    const char *wanted = getenv("CERTMILL_POWER_CUTS");
-    uint64_t first_seed = (uint64_t)getpid() * 2654435761u;
-    uint64_t cuts = CUTS_DEFAULT;
+    uint64_t cuts = setting_number("CERTMILL_POWER_CUTS", CUTS_DEFAULT);
+    uint64_t first_seed = setting_number("CERTMILL_POWER_SEED", (uint64_t)getpid() * 2654435761u);
     char dir[128];
 
-    cr_assert(wanted == NULL || ca_text_to_number(wanted, 1, 1000000, &cuts));
     record_batches(first_seed);
-    printf("seed %llu, %zu operations, %d files, %llu cuts\n", (unsigned long long)first_seed,
-           record.count, record.file_count, (unsigned long long)cuts);
+    printf("power: CERTMILL_POWER_SEED=%llu, %zu operations, %d files, %llu cuts\n",
+           (unsigned long long)first_seed, record.count, record.file_count,
+           (unsigned long long)cuts);
     cr_assert(record.file_count > 3, "no run was ever written");
     snprintf(dir, sizeof(dir), "%s/cut", test_dir);
     for (uint64_t cut = 0; cut < cuts; cut++) {
@@ -438,6 +437,6 @@ Test(power, whatever_of_the_unsynced_is_lost_nothing_acknowledged_is)
                 acknowledged = record.ops[i].certificates;
         disk_make(dir, count, &seed);
         check_disk(dir, acknowledged, &seed);
-        nftw(dir, test_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        folder_drop(dir);
     }
 }

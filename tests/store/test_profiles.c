@@ -38,7 +38,7 @@ static void check_profile(const struct store_profile *found, uint64_t n)
 {
     struct store_digest id = test_digest('p', n);
 
-    cr_assert(test_is_digest(&found->id, &id));
+    cr_assert(store_digest_equal(&found->id, &id));
     cr_assert(found->introduced_us == 1000 + n && found->reasons == n);
     cr_assert(found->allows_hold == (n % 2 == 1));
     check_bytes(found->name, CA_BYTES("profile"));

@@ -371,7 +371,7 @@ static void step_reopen(void)
     store_close(store);
     snprintf(runs_path, sizeof(runs_path), "%s/runs", test_path);
     if (pick(3) == 0)
-        cr_assert_eq(nftw(runs_path, test_remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+        cr_assert(folder_drop(runs_path));
     options.run_entries = 5 + pick(60);
     options.is_read_only = true;
     if (pick(2) == 0 && access(runs_path, F_OK) == 0) {

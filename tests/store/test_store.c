@@ -28,18 +28,12 @@ static void reopen(void)
 
 static struct store_batch *begin(void)
 {
-    struct store_batch *batch;
-
-    check_ok(store_begin(store, &batch));
-    return batch;
+    return test_begin(store);
 }
 
 static struct store_view *view_open(void)
 {
-    struct store_view *view;
-
-    check_ok(store_view_open(store, &view));
-    return view;
+    return test_view_open(store);
 }
 
 static struct store_info info(void)
@@ -291,10 +285,10 @@ Test(store, intents_are_listed_until_their_certificate_comes)
     for (size_t i = 0; i < count; i++) {
         struct store_intent want = test_intent(2 * i + 1);
         check_bytes(ca_serial_bytes(&found[i].serial), ca_serial_bytes(&want.serial));
-        cr_assert(test_is_digest(&found[i].request, &want.request));
-        cr_assert(test_is_digest(&found[i].body, &want.body));
-        cr_assert(test_is_digest(&found[i].profile, &want.profile));
-        cr_assert(test_is_digest(&found[i].issuer, &want.issuer));
+        cr_assert(store_digest_equal(&found[i].request, &want.request));
+        cr_assert(store_digest_equal(&found[i].body, &want.body));
+        cr_assert(store_digest_equal(&found[i].profile, &want.profile));
+        cr_assert(store_digest_equal(&found[i].issuer, &want.issuer));
         check_bytes(ca_bytes_of(found[i].tbs_digest, 32), ca_bytes_of(want.tbs_digest, 32));
     }
     check_ok(store_find_intents(view, test_locator(3), found, 2, &count));

@@ -112,11 +112,7 @@ int main(void)
     struct store_damage damage;
     struct store_view *view;
 
-    snprintf(test_dir, sizeof(test_dir),
-             "/tmp/certmill-store-"
-             "XX"
-             "XX"
-             "XX");
+    snprintf(test_dir, sizeof(test_dir), "/tmp/certmill-store-XXXXXX");
     assert(mkdtemp(test_dir) != NULL);
     snprintf(test_path, sizeof(test_path), "%s/store", test_dir);
     assert(store_create(test_path, TEST_INSTANCE) == CA_OK);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ca/keys/keys.h"
 #include "ca/x509/csr.h"
 #include "rpc/call.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 
 enum { PASSPHRASE_MODE = 0600, CONFIG_SIZE_MAX = 16384, ARENA_MAX = 64 << 20 };
 
@@ -106,8 +105,7 @@ void daemon_make(struct daemon *daemon)
     char passphrase[96], instance[96];
 
     memset(daemon, 0, sizeof(*daemon));
-    snprintf(daemon->dir, sizeof(daemon->dir), "/tmp/certmill-e2e-XXXXXX");
-    cr_assert(mkdtemp(daemon->dir) != NULL);
+    folder_make("e2e", daemon->dir, sizeof(daemon->dir));
     snprintf(passphrase, sizeof(passphrase), "%s/passphrase", daemon->dir);
     snprintf(instance, sizeof(instance), "%s/instance", daemon->dir);
     snprintf(daemon->url, sizeof(daemon->url), "ipc://%s/certmill.sock", instance);
@@ -156,20 +154,12 @@ void daemon_add_profile(const struct daemon *daemon, const char *name, const cha
     write_file(path, changed, (size_t)len);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
-
 void daemon_unmake(struct daemon *daemon)
 {
     if (daemon->pid != 0)
         daemon_kill(daemon);
     ca_arena_free(daemon->arena);
-    nftw(daemon->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_drop(daemon->dir);
 }
 
 /* ---- life */

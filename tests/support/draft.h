@@ -191,3 +191,41 @@ static inline void draft_load_csr(const char *key, struct x509_csr *csr)
     snprintf(name, sizeof(name), "rules/csr_%s", key);
     check_ok(x509_csr_parse(golden_load(name), csr, &refusal));
 }
+
+/* What a draft is made of, besides values. */
+struct draft_case {
+    const struct rules_profile *profile;
+    const struct rules_issuer *issuer;
+    struct ca_arena *arena;
+    struct rules_moment moment;
+    uint32_t term;   /* 0: the profile's */
+    const char *key; /* of draft_load_csr() */
+};
+
+static inline struct draft_case draft_case_of(const struct rules_profile *profile,
+                                              const struct rules_issuer *issuer,
+                                              struct ca_arena *arena)
+{
+    return (struct draft_case){ profile, issuer, arena, profiles_moment(), 0, "p256" };
+}
+
+/* The cell holds values for enterprise, names for tls. The request has nothing but its key. */
+static inline enum ca_err draft_make(const struct draft_case *from, char *cell,
+                                     struct x509_csr *csr_out, struct rules_draft *draft_out,
+                                     struct ca_refusal *refusal)
+{
+    struct rules_value values[CA_ATTRIBUTE_COUNT_MAX];
+    struct rules_san names[16];
+    struct rules_request request = { .values = values, .sans = names, .term = from->term };
+    const struct rules_order order = { from->profile, from->issuer, &request, csr_out,
+                                       from->moment };
+
+    draft_load_csr(from->key, csr_out);
+    csr_out->extension_count = 0;
+    csr_out->subject.count = 0;
+    if (strcmp(from->profile->name, "enterprise") == 0)
+        request.value_count = draft_values(cell, values);
+    else
+        request.san_count = draft_names(cell, names, from->arena);
+    return rules_draft(&order, from->arena, draft_out, refusal);
+}

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "ca/crypto/ec.h"
+#include "tests/support/random.h"
 
 /* The low-level signature calls are what is wanted: they take a digest and raw numbers. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -151,32 +152,17 @@ static inline bool reference_sign(struct reference *ref, const uint8_t scalar[32
     return !BN_is_zero(ref->r) && !BN_is_zero(ref->s);
 }
 
-/* A fixed stream of numbers (xorshift64*): a failure can be repeated. */
-static inline uint64_t reference_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * 0x2545f4914f6cdd1d;
-}
-
-static inline void reference_random_bytes(uint64_t *state, uint8_t *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = (uint8_t)(reference_random(state) >> 56);
-}
-
 /*
  * 32 octets that carry badly: runs of ones and zeros of many lengths, and single bits, at the
  * borders of 52-bit and 64-bit limbs as often as elsewhere.
  */
 static inline void reference_structured(uint64_t *state, uint8_t bytes[32])
 {
-    uint64_t choice = reference_random(state);
+    uint64_t choice = random_next(state);
     uint64_t value = choice & 1 ? ~(uint64_t)0 : 0;
 
     for (int word = 0; word < 4; word++) {
-        uint64_t kind = reference_random(state);
+        uint64_t kind = random_next(state);
 
         switch (kind >> 61) {
         case 0: value = 0; break;
@@ -186,7 +172,7 @@ static inline void reference_structured(uint64_t *state, uint8_t bytes[32])
         case 4: value = (uint64_t)1 << (kind & 63); break;
         case 5: value = ~((uint64_t)1 << (kind & 63)); break;
         case 6: break; /* as the word before */
-        default: value = reference_random(state);
+        default: value = random_next(state);
         }
         for (int i = 0; i < 8; i++)
             bytes[8 * word + i] = (uint8_t)(value >> (56 - 8 * i));

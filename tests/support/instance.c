@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/instance.h"
 
-#include <ftw.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 
 #include "ca/base/time.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 
 enum { MAP_SIZE = 1 << 30, TOLERANCE_US = 2000000, YEARS_S = 10 * 366 * CA_DAY_S };
 
@@ -149,8 +149,7 @@ void instance_make(struct instance *instance, enum crypto_key_type type)
 {
     memset(instance, 0, sizeof(*instance));
     check_ok(keys_harden_process());
-    snprintf(instance->dir, sizeof(instance->dir), "/tmp/certmill-test-XXXXXX");
-    cr_assert(mkdtemp(instance->dir) != NULL);
+    folder_make("test", instance->dir, sizeof(instance->dir));
     check_ok(ca_arena_new(1 << 20, 256 << 20, &instance->arena));
     check_ok(crypto_open(&instance->crypto));
     ca_make(instance, 0, "root", type);
@@ -239,14 +238,6 @@ void instance_stop(struct instance *instance)
     instance->store = NULL;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
-
 void instance_unmake(struct instance *instance)
 {
     instance_stop(instance);
@@ -254,7 +245,7 @@ void instance_unmake(struct instance *instance)
         keys_signer_close(instance->cas[i].signer);
     crypto_close(instance->crypto);
     ca_arena_free(instance->arena);
-    nftw(instance->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_drop(instance->dir);
 }
 
 /* ---- asking */

@@ -38,11 +38,11 @@ static inline void rsa_reference_close(struct rsa_reference *ref)
 /* Random octets, or now and then ones that carry badly. `len` is a multiple of 32. */
 static inline void rsa_reference_draw(uint64_t *state, uint8_t *bytes, size_t len)
 {
-    bool is_random = reference_random(state) % 4 == 0;
+    bool is_random = random_next(state) % 4 == 0;
 
     for (size_t at = 0; at < len; at += 32) {
         if (is_random)
-            reference_random_bytes(state, bytes + at, 32);
+            random_fill(state, bytes + at, 32);
         else
             reference_structured(state, bytes + at);
     }

@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <p11-kit/pkcs11.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 
 static CK_FUNCTION_LIST *module;
 static CK_SLOT_ID slot;
@@ -78,8 +78,7 @@ void softhsm_make(struct softhsm *softhsm)
     char path[96], text[160];
 
     check_ok(keys_harden_process());
-    snprintf(softhsm->dir, sizeof(softhsm->dir), "/tmp/certmill-hsm-XXXXXX");
-    cr_assert(mkdtemp(softhsm->dir) != NULL);
+    folder_make("hsm", softhsm->dir, sizeof(softhsm->dir));
     snprintf(path, sizeof(path), "%s/tokens", softhsm->dir);
     cr_assert(mkdir(path, 0700) == 0);
     snprintf(text, sizeof(text), "directories.tokendir = %s\nobjectstore.backend = file\n", path);
@@ -98,17 +97,9 @@ void softhsm_make(struct softhsm *softhsm)
     make_token();
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
-
 void softhsm_unmake(struct softhsm *softhsm)
 {
-    nftw(softhsm->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_drop(softhsm->dir);
 }
 
 /* ---- keys */

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,6 +15,7 @@
 
 #include "store/store.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 
 enum { TEST_INSTANCE = 7, TEST_DER_MAX = 3000 };
 
@@ -216,12 +216,6 @@ static inline enum ca_err test_put_profile(struct store_batch *batch, uint64_t n
     return store_put_profile(batch, &profile, &audit);
 }
 
-static inline bool test_is_digest(const struct store_digest *a, const struct store_digest *b)
-{
-    return ca_bytes_equal(ca_bytes_of(a->bytes, STORE_DIGEST_LEN),
-                          ca_bytes_of(b->bytes, STORE_DIGEST_LEN));
-}
-
 /* Every field of what was found is what certificate number n was put with. */
 static inline bool test_is_certificate_of(const struct store_certificate *found, uint64_t n,
                                           uint64_t identity, uint64_t key)
@@ -230,12 +224,12 @@ static inline bool test_is_certificate_of(const struct store_certificate *found,
     struct store_certificate want = test_certificate_of(n, identity, key, der);
 
     return ca_bytes_equal(ca_serial_bytes(&found->serial), ca_serial_bytes(&want.serial)) &&
-           test_is_digest(&found->request, &want.request) &&
-           test_is_digest(&found->body, &want.body) &&
-           test_is_digest(&found->profile, &want.profile) &&
-           test_is_digest(&found->issuer, &want.issuer) &&
-           test_is_digest(&found->identity, &want.identity) &&
-           test_is_digest(&found->key, &want.key) && found->not_before_s == want.not_before_s &&
+           store_digest_equal(&found->request, &want.request) &&
+           store_digest_equal(&found->body, &want.body) &&
+           store_digest_equal(&found->profile, &want.profile) &&
+           store_digest_equal(&found->issuer, &want.issuer) &&
+           store_digest_equal(&found->identity, &want.identity) &&
+           store_digest_equal(&found->key, &want.key) && found->not_before_s == want.not_before_s &&
            found->not_after_s == want.not_after_s && found->predecessor == want.predecessor &&
            found->lineage == want.lineage && found->operation == want.operation &&
            found->delivery == want.delivery && found->fate_reason == want.fate_reason &&
@@ -334,29 +328,15 @@ static inline enum ca_err test_put_next(struct store_batch *batch, uint64_t n, u
 static char test_dir[64];
 static char test_path[96]; /* of the store in it */
 
-static inline int test_remove_one(const char *path, const struct stat *status, int kind,
-                                  struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 static inline void test_dir_make(void)
 {
-    snprintf(test_dir, sizeof(test_dir),
-             "/tmp/certmill-store-"
-             "XX"
-             "XX"
-             "XX");
-    cr_assert(mkdtemp(test_dir) != NULL);
+    folder_make("store", test_dir, sizeof(test_dir));
     snprintf(test_path, sizeof(test_path), "%s/store", test_dir);
 }
 
 static inline void test_dir_remove(void)
 {
-    nftw(test_dir, test_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_drop(test_dir);
 }
 
 /* Small, so that a test meets every limit soon. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ca/base/text.h"
 #include "tests/support/check.h"
+#include "tests/support/folder.h"
 #include "tests/support/profiles.h"
 #include "tools/config.h"
 #include "tools/config_profile.h"
@@ -40,8 +40,7 @@ static void open_instance(void)
 
     check_ok(keys_harden_process());
     check_ok(ca_arena_new(1 << 16, 16 << 20, &arena));
-    snprintf(dir, sizeof(dir), "/tmp/certmill-config.XXXXXX");
-    cr_assert(mkdtemp(dir) != NULL);
+    folder_make("config", dir, sizeof(dir));
     cr_assert(instance_ca_parse("main=p256", &plan.cas[0]));
     cr_assert(instance_ca_parse("other=ed25519", &plan.cas[1]));
     check_ok(keys_secret_new(8, &passphrase));

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ca/x509/crl.h"
 
-#include "ca/x509/crl_lint.h"
 #include "tests/support/issuer.h"
 #include "tests/support/rows.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ca/x509/csr.h"
-#include "ca/x509/ext.h"
 #include "tests/support/rows.h"
 
 TestSuite(csr, .timeout = 30);
