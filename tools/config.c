@@ -240,6 +240,18 @@ static void build_key_id(const struct x509_cert *cert, uint8_t key_id[20])
         key_id[i] = octets.content.data[i];
 }
 
+/* A list of one shard tells relying parties so by its URL (IssuingDistributionPoint), or not at
+ * all. */
+static enum ca_err check_shards(const struct builder *builder,
+                                const struct config_ca_settings *settings)
+{
+    if (settings->crl_shards.value == 1 || settings->crl_url.line != 0)
+        return CA_OK;
+    return config_complain(builder->source, settings->crl_shards.line,
+                           "several shards need \"crl_url\": without it each list would claim to"
+                           " be complete (RFC 5280, 5.2.5)");
+}
+
 static enum ca_err check_url(const struct builder *builder, const struct config_text *url,
                              bool takes_shard, uint64_t shards)
 {
@@ -295,7 +307,8 @@ static enum ca_err build_ca(const struct builder *builder,
     struct chain *chain = NULL;
     enum ca_err err;
 
-    if ((err = check_url(builder, &settings->crl_url, true, settings->crl_shards.value)) != CA_OK ||
+    if ((err = check_shards(builder, settings)) != CA_OK ||
+        (err = check_url(builder, &settings->crl_url, true, settings->crl_shards.value)) != CA_OK ||
         (err = check_url(builder, &settings->ocsp_url, false, 1)) != CA_OK ||
         (err = check_url(builder, &settings->ca_issuers_url, false, 1)) != CA_OK ||
         (err = load_chain(builder, settings, &chain)) != CA_OK)
@@ -365,6 +378,21 @@ static enum ca_err build_key(const struct builder *builder,
     return key->path == NULL ? CA_ERR_NOMEM : CA_OK;
 }
 
+/* Lists and their numbers are kept by key: two CAs of one would take each other's. */
+static enum ca_err check_own_key(const struct builder *builder,
+                                 const struct config_text *certificate, size_t index)
+{
+    const struct rpc_ca *cas = builder->config->cas;
+
+    for (size_t before = 0; before < index; before++) {
+        if (crypto_public_key_equal(cas[before].issuer.key, cas[index].issuer.key))
+            return config_complain(builder->source, certificate->line,
+                                   "%s: the key of CA \"%s\" again; each needs its own",
+                                   certificate->text, cas[before].issuer.name);
+    }
+    return CA_OK;
+}
+
 static enum ca_err build_cas(const struct builder *builder)
 {
     const struct config_ca_settings *settings = builder->settings.cas.items;
@@ -385,6 +413,7 @@ static enum ca_err build_cas(const struct builder *builder)
                                        "CA \"%s\" is there twice", settings[i].name.text);
         }
         if ((err = build_ca(builder, &settings[i], &config->cas[i])) != CA_OK ||
+            (err = check_own_key(builder, &settings[i].certificate, i)) != CA_OK ||
             (err = build_key(builder, &settings[i], &config->keys[i])) != CA_OK)
             return err;
     }

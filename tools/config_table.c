@@ -112,7 +112,7 @@ static const struct config_item CA_ITEMS[] = {
       "where its CRL will be found; %s becomes the number of the shard",
       ITEM(config_ca_settings, crl_url) },
     { "crl_shards", CONFIG_KIND_NUMBER, 1, 65536, "1",
-      "certificates are spread over so many CRLs", ITEM(config_ca_settings, crl_shards) },
+      "certificates are spread over so many CRLs; several need crl_url", ITEM(config_ca_settings, crl_shards) },
     { "crl_validity_minutes", CONFIG_KIND_NUMBER, 2, 527040, "5760",
       "a CRL's nextUpdate lies so long behind its thisUpdate",
       ITEM(config_ca_settings, crl_validity) },

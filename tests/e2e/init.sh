@@ -71,6 +71,12 @@ cat leaf.pem root.pem >c3
 refused "not a CA" 1 'certificate 1: not a CA' "${import[@]}" c3
 cat nosign.pem root.pem >c4
 refused "may not sign certificates" 1 'keyCertSign' "${import[@]}" c4
+sign nolists.pem 'basicConstraints=critical,CA:true
+keyUsage=critical,keyCertSign' -days 1000
+cat nolists.pem root.pem >c7
+refused "may not sign its own CRLs" 1 'certificate 1: keyUsage without cRLSign' "${import[@]}" c7
+cat sub.pem root.pem root.pem >c8
+refused "the root twice" 1 'certificate 3: the same key as the one before' "${import[@]}" c8
 cat odd.pem root.pem >c5
 refused "an unknown critical extension" 1 'critical' "${import[@]}" c5
 cat old.pem root.pem >c6
