@@ -16,6 +16,18 @@ static enum ca_err refuse_at(struct ca_arena *arena, size_t index, enum ca_err e
     return ca_refuse(refusal, err, copy == NULL ? "certificate" : copy, rule);
 }
 
+/* What the error means, and the rule. */
+static const char *explain(struct ca_arena *arena, enum ca_err err, const char *rule)
+{
+    size_t size = strlen(ca_err_text(err)) + strlen(rule) + sizeof(" ()");
+    char *text = ca_arena_alloc(arena, size);
+
+    if (text == NULL)
+        return rule;
+    snprintf(text, size, "%s (%s)", ca_err_text(err), rule);
+    return text;
+}
+
 enum ca_err chain_parse(struct ca_bytes text, struct ca_arena *arena, struct chain *chain_out,
                         struct ca_refusal *refusal)
 {
@@ -32,7 +44,7 @@ enum ca_err chain_parse(struct ca_bytes text, struct ca_arena *arena, struct cha
         if (index == RPC_CHAIN_MAX)
             return refuse_at(arena, index, CA_ERR_FIELD_LENGTH, "too many certificates", refusal);
         if ((err = x509_cert_parse(block.der, &chain_out->certs[index], &inner)) != CA_OK)
-            return refuse_at(arena, index, err, inner.rule, refusal);
+            return refuse_at(arena, index, err, explain(arena, err, inner.rule), refusal);
         chain_out->count++;
     }
     if (err != CA_ERR_NOT_FOUND)

@@ -107,11 +107,34 @@ enum ca_err file_sync_folder(const char *path)
     return rc == 0 ? CA_OK : CA_ERR_STORAGE;
 }
 
+bool file_is_special(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static enum ca_err write_into(const char *path, struct ca_bytes bytes)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0)
+        return CA_ERR_STORAGE;
+    bool is_written = write_all(fd, bytes);
+    int saved = errno;
+    if (close(fd) != 0 && is_written)
+        return CA_ERR_STORAGE;
+    errno = saved;
+    return is_written ? CA_OK : CA_ERR_STORAGE;
+}
+
 enum ca_err file_save(const char *path, struct ca_bytes bytes, mode_t mode, bool replaces)
 {
     char folder[PATH_MAX], beside[PATH_MAX];
     enum ca_err err = CA_ERR_STORAGE;
 
+    if (replaces && file_is_special(path))
+        return write_into(path, bytes);
     if (!folder_of(path, folder) ||
         (size_t)snprintf(beside, sizeof(beside), "%s.XXXXXX", path) >= sizeof(beside)) {
         errno = ENAMETOOLONG;

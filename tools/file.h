@@ -18,9 +18,13 @@ CA_MUST_CHECK enum ca_err file_load(const char *path, size_t size_max, uint8_t *
                                     size_t *len_out);
 
 /* Complete and on disk, or not there: written beside, synced, renamed; the folder synced.
- * With `replaces`, takes the place of a file of that name; otherwise EXISTS. */
+ * With `replaces`, takes the place of a file of that name; otherwise EXISTS. What is no regular
+ * file (a device, a pipe, /dev/stdout) is written into instead of replaced. */
 CA_MUST_CHECK enum ca_err file_save(const char *path, struct ca_bytes bytes, mode_t mode,
                                     bool replaces);
+
+/* A device, a pipe, a socket: what stands for something else and must stay. */
+bool file_is_special(const char *path);
 
 /* Makes the entries of a folder durable. */
 CA_MUST_CHECK enum ca_err file_sync_folder(const char *path);
