@@ -222,6 +222,47 @@ static enum ca_err build_schedule(const struct builder *builder,
     return CA_OK;
 }
 
+/* ---- places */
+
+enum { PLACES_OF_ALL = 2 }; /* data, tls_file; beside them a key or module for each CA */
+
+static void add_place(const struct builder *builder, const char *path, unsigned line,
+                      bool is_folder)
+{
+    struct config *config = builder->config;
+
+    config->places[config->place_count++] = (struct config_place){ path, line, is_folder };
+}
+
+static enum ca_err build_places(const struct builder *builder)
+{
+    const struct config_settings *settings = &builder->settings;
+    const struct config_ca_settings *cas = settings->cas.items;
+    struct config *config = builder->config;
+    size_t count = PLACES_OF_ALL + settings->cas.count;
+
+    config->places = ca_arena_alloc(config->arena, count * sizeof(*config->places));
+    if (config->places == NULL)
+        return CA_ERR_NOMEM;
+    add_place(builder, config->data_path, settings->data.line, true);
+    for (size_t i = 0; i < config->rpc.listen_count; i++) {
+        const char *tls_file = config->rpc.listens[i].tls_cert_file;
+        if (tls_file == NULL)
+            continue;
+        add_place(builder, tls_file, settings->tls_file.line, false);
+        break;
+    }
+    for (size_t i = 0; i < settings->cas.count; i++) {
+        if (config->keys[i].path != NULL)
+            add_place(builder, config->keys[i].path, cas[i].key.line, false);
+        else
+            add_place(builder, config->keys[i].token.module, cas[i].module.line, false);
+    }
+    config->user_line = settings->user.line;
+    config->group_line = settings->group.line;
+    return CA_OK;
+}
+
 /* ---- CAs */
 
 /* The certificate's own subjectKeyIdentifier, so that those below it match whatever made it. */
@@ -615,7 +656,7 @@ static enum ca_err build(struct builder *builder)
             CA_OK ||
         (err = build_numbers(builder)) != CA_OK || (err = build_listens(builder)) != CA_OK ||
         (err = build_cas(builder)) != CA_OK || (err = build_profiles(builder)) != CA_OK ||
-        (err = build_blocked(builder)) != CA_OK)
+        (err = build_blocked(builder)) != CA_OK || (err = build_places(builder)) != CA_OK)
         return err;
     return build_digest(builder);
 }
@@ -637,7 +678,8 @@ static enum ca_err load(struct config *config, const char *path, FILE *talk)
     struct config_source source = { path, ca_bytes_of(data, len), config->arena, talk };
     struct builder builder = { .config = config, .source = &source };
     builder.folder = (const char *)ca_arena_copy(config->arena, folder).data;
-    err = builder.folder == NULL ? CA_ERR_NOMEM : build(&builder);
+    config->path = join(config->arena, path, "");
+    err = builder.folder == NULL || config->path == NULL ? CA_ERR_NOMEM : build(&builder);
     free(data);
     return err;
 }

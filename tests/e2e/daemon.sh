@@ -106,8 +106,25 @@ check "SIGTERM: exit 0" stop
 
 sed 's|# user = ""|user = "no such user"|' i/certmill.conf >i/nouser.conf
 sed 's|# group = ""|group = "nogroup"|' i/certmill.conf >i/nogroup.conf
-refused "no such user" 2 'there is no user "no such user"' certmilld --config i/nouser.conf \
-    --passphrase-file pass
+line=$(grep -n '^user' i/nouser.conf | cut -d: -f1)
+refused "no such user" 2 "i/nouser.conf:$line: there is no user \"no such user\"" certmilld \
+    --config i/nouser.conf --passphrase-file pass
+refused "which the check says, too" 2 'there is no user' certmilld --config i/nouser.conf --check
+# absent SETTING PATH: a configuration that names what is not there
+absent() {
+    sed "s|^\( *\)\(# \)\?$1 = .*|\1$1 = \"$2\";|" i/certmill.conf >i/absent.conf
+    line=$(grep -n "^ *$1 = " i/absent.conf | cut -d: -f1)
+    refused "$1 that is not there" 2 "i/absent.conf:$line: .*$2: No such file" certmilld \
+        --config i/absent.conf --check
+}
+absent data nowhere
+absent key keys/nobody.key
+sed -i 's|"ipc://certmill.sock"|"tls+tcp://127.0.0.1:1"|' i/certmill.conf
+absent tls_file nowhere.pem
+sed -i 's|"tls+tcp://127.0.0.1:1"|"ipc://certmill.sock"|' i/certmill.conf
+sed 's|# data = "data"|data = "certmill.conf"|' i/certmill.conf >i/nofolder.conf
+refused "a file for a folder" 2 'certmill.conf: Not a directory' certmilld \
+    --config i/nofolder.conf --check
 refused "a group without a user" 2 '"group" without "user"' certmilld --config i/nogroup.conf --check
 if [ "$(id -u)" -ne 0 ]; then
     sed 's|# user = ""|user = "daemon"|' i/certmill.conf >i/daemon.conf
