@@ -477,13 +477,6 @@ void store_info(struct store *store, struct store_info *info_out)
     info_out->run_count = store_runs_count(store->runs);
 }
 
-void store_check_readers(struct store *store)
-{
-    int dead;
-
-    mdb_reader_check(store->env, &dead);
-}
-
 void store_rest(struct store *store)
 {
     store_runs_rest(store->runs);

@@ -83,8 +83,6 @@ CA_MUST_CHECK enum ca_err store_open(const char *path, const struct store_option
                                      struct store **store_out);
 void store_close(struct store *store); /* NULL is fine, here and in every close */
 void store_info(struct store *store, struct store_info *info_out);
-/* To be called every minute or so: lets go of snapshots whose process died. Any thread. */
-void store_check_readers(struct store *store);
 /* Blocks until the index has nothing left to write or merge: for tools, tests and measurements. */
 void store_rest(struct store *store);
 /*
