@@ -16,6 +16,7 @@
 #include "rpc/log.h"
 #include "rpc/server.h"
 #include "tools/config.h"
+#include "tools/file.h"
 #include "tools/locked_memory.h"
 #include "tools/signers.h"
 
@@ -195,7 +196,7 @@ static enum ca_err open_store(struct daemon *daemon)
     if (err == CA_ERR_IN_USE)
         fprintf(stderr, "certmilld: %s is in use by another certmilld\n", path);
     else if (err != CA_OK)
-        fprintf(stderr, "certmilld: %s: %s\n", path, ca_err_text(err));
+        fprintf(stderr, "certmilld: %s: %s\n", path, file_store_err_text(err));
     return err;
 }
 

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -226,12 +227,11 @@ static enum ca_err build_schedule(const struct builder *builder,
 
 enum { PLACES_OF_ALL = 2 }; /* data, tls_file; beside them a key or module for each CA */
 
-static void add_place(const struct builder *builder, const char *path, unsigned line,
-                      bool is_folder)
+static void add_place(const struct builder *builder, struct config_place place)
 {
     struct config *config = builder->config;
 
-    config->places[config->place_count++] = (struct config_place){ path, line, is_folder };
+    config->places[config->place_count++] = place;
 }
 
 static enum ca_err build_places(const struct builder *builder)
@@ -244,19 +244,23 @@ static enum ca_err build_places(const struct builder *builder)
     config->places = ca_arena_alloc(config->arena, count * sizeof(*config->places));
     if (config->places == NULL)
         return CA_ERR_NOMEM;
-    add_place(builder, config->data_path, settings->data.line, true);
+    add_place(builder, (struct config_place){ config->data_path, settings->data.line, true,
+                                              S_IWGRP | S_IWOTH });
     for (size_t i = 0; i < config->rpc.listen_count; i++) {
         const char *tls_file = config->rpc.listens[i].tls_cert_file;
         if (tls_file == NULL)
             continue;
-        add_place(builder, tls_file, settings->tls_file.line, false);
+        add_place(builder, (struct config_place){ tls_file, settings->tls_file.line, false,
+                                                  S_IWGRP | S_IROTH | S_IWOTH });
         break;
     }
     for (size_t i = 0; i < settings->cas.count; i++) {
         if (config->keys[i].path != NULL)
-            add_place(builder, config->keys[i].path, cas[i].key.line, false);
+            add_place(builder,
+                      (struct config_place){ config->keys[i].path, cas[i].key.line, false, 0 });
         else
-            add_place(builder, config->keys[i].token.module, cas[i].module.line, false);
+            add_place(builder, (struct config_place){ config->keys[i].token.module,
+                                                      cas[i].module.line, false, 0 });
     }
     config->user_line = settings->user.line;
     config->group_line = settings->group.line;

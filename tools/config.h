@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "rpc/server.h"
 
@@ -26,6 +27,7 @@ struct config_place {
     const char *path;
     unsigned line;
     bool is_folder;
+    mode_t closed; /* rights that others may not have; sealed keys are looked at when opened */
 };
 
 struct config {

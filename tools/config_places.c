@@ -15,6 +15,9 @@ static enum ca_err check_place(const struct config_source *source, const struct 
         return errno == EACCES
                    ? CA_OK
                    : config_complain(source, place->line, "%s: %s", place->path, strerror(errno));
+    if ((status.st_mode & place->closed) != 0)
+        return config_complain(source, place->line, "%s: others may %s it", place->path,
+                               place->is_folder ? "write to" : "read or write");
     if (S_ISDIR(status.st_mode) != place->is_folder)
         return config_complain(source, place->line, "%s: %s", place->path,
                                strerror(place->is_folder ? ENOTDIR : EISDIR));

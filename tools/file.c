@@ -163,7 +163,19 @@ out:
 
 const char *file_err_text(enum ca_err err)
 {
-    return err == CA_ERR_NOT_FOUND ? "no such file" : ca_err_text(err);
+    return err == CA_ERR_NOT_FOUND ? "no such file"
+           : err == CA_ERR_DENIED  ? "the file must be yours and closed to all others"
+                                   : ca_err_text(err);
+}
+
+const char *file_store_err_text(enum ca_err err)
+{
+    switch (err) {
+    case CA_ERR_NOT_FOUND: return "no such folder";
+    case CA_ERR_DENIED: return "its files may not be written by this user, or on this file system";
+    case CA_ERR_CONFIG: return "is on a network file system";
+    default: return ca_err_text(err);
+    }
 }
 
 static int drop_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)

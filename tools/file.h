@@ -29,9 +29,11 @@ bool file_is_special(const char *path);
 /* Makes the entries of a folder durable. */
 CA_MUST_CHECK enum ca_err file_sync_folder(const char *path);
 
-/* What a person reads of an error that has to do with a file; NOT_FOUND is one that is not there.
- */
+/* What a person reads of an error that has to do with a file: NOT_FOUND is one that is not there,
+ * DENIED a secret one that others may read. */
 const char *file_err_text(enum ca_err err);
+/* The same of store_open(). */
+const char *file_store_err_text(enum ca_err err);
 
 /* Deletes a folder with everything in it, as far as that goes. */
 void file_drop_tree(const char *path);

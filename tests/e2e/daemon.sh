@@ -122,6 +122,28 @@ absent key keys/nobody.key
 sed -i 's|"ipc://certmill.sock"|"tls+tcp://127.0.0.1:1"|' i/certmill.conf
 absent tls_file nowhere.pem
 sed -i 's|"tls+tcp://127.0.0.1:1"|"ipc://certmill.sock"|' i/certmill.conf
+chmod 777 i/data
+refused "data that others may write to" 2 "i/certmill.conf: .*i/data: others may write to it" \
+    "${run[@]}" --check
+chmod 700 i/data
+for file in data.mdb lock lock.mdb; do
+    chmod 000 "i/data/$file"
+    refused "$file that may not be opened" 1 'i/data: its files may not be written' "${run[@]}" \
+        --passphrase-file pass
+    chmod 600 "i/data/$file"
+done
+chmod 644 i/keys/main.key
+refused "a key that others may read" 1 'main.key: the file must be yours and closed' "${run[@]}" \
+    --passphrase-file pass
+chmod 600 i/keys/main.key
+cp i/data/data.mdb kept.mdb
+for size in 0 100 8192; do
+    truncate -s $size i/data/data.mdb
+    refused "data cut off at $size" 1 'i/data: stored record is damaged' "${run[@]}" \
+        --passphrase-file pass
+    cp kept.mdb i/data/data.mdb
+done
+check "the data as it was" "${run[@]}" --check
 sed 's|# data = "data"|data = "certmill.conf"|' i/certmill.conf >i/nofolder.conf
 refused "a file for a folder" 2 'certmill.conf: Not a directory' certmilld \
     --config i/nofolder.conf --check
