@@ -10,7 +10,7 @@
 #include "tests/support/instance.h"
 #include "tests/support/scarcity.h"
 
-enum { ANSWER_MAX = 1 << 20, ROUNDS_MAX = 100000, DAY_S = 86400 };
+enum { ANSWER_MAX = 1 << 20, REQUEST_MAX = 1 << 18, ROUNDS_MAX = 100000, DAY_S = 86400 };
 
 static struct instance instance;
 static char crl_folder[80];
@@ -96,10 +96,11 @@ static enum ca_err offer(struct rpc_caller *caller, struct ca_bytes packed)
 static Certmill__Answer *ask(const Certmill__Request *request, int after, bool is_for_good,
                              bool *ran_out, enum ca_err *err_out)
 {
-    uint8_t packed[4096];
+    static uint8_t packed[REQUEST_MAX];
     struct rpc_caller *caller;
     size_t size = certmill__request__pack(request, packed);
 
+    cr_assert(size <= sizeof(packed));
     answer_len = 0;
     check_ok(rpc_caller_new(instance.pipeline, 0, &caller));
     if (after >= 0)
@@ -169,12 +170,12 @@ static Certmill__Answer *ask_until_done(const Certmill__Request *request, int af
 }
 
 static void issue_request(Certmill__Request *request, Certmill__IssueRequest *issue,
-                          Certmill__IssueItem **item)
+                          Certmill__IssueItem **items, size_t count)
 {
     certmill__request__init(request);
     certmill__issue_request__init(issue);
-    issue->n_items = 1;
-    issue->items = item;
+    issue->n_items = count;
+    issue->items = items;
     request->version = RPC_VERSION;
     request->method_case = CERTMILL__REQUEST__METHOD_ISSUE;
     request->issue = issue;
@@ -192,12 +193,46 @@ static bool issue_one(unsigned round, int after, bool is_for_good, struct ca_ser
     snprintf(id, sizeof(id), "request-of-round-%08u", round);
     snprintf(cn, sizeof(cn), "holder %u", round);
     instance_item(&item, id, instance_csr(&instance, CRYPTO_KEY_P256, cn));
-    issue_request(&request, &issue, items);
+    issue_request(&request, &issue, items, 1);
     Certmill__Answer *answer = ask_until_done(&request, after, is_for_good, &ran_out);
     const Certmill__IssueResult *result = answer->issue->items[0];
     cr_assert(result->serial.len == CA_SERIAL_LEN && result->certificate.len > 0);
     memcpy(serial->bytes, result->serial.data, CA_SERIAL_LEN);
     certmill__answer__free_unpacked(answer, NULL);
+    return ran_out;
+}
+
+/* A message whose decoding takes several allocations; its items ask for nothing that costs more. */
+static bool dry_run_many(int after, bool is_for_good)
+{
+    enum { ITEMS = 128, FILLER = 600 };
+    static uint8_t filler[FILLER];
+    static Certmill__IssueItem items[ITEMS];
+    Certmill__IssueItem *pointers[ITEMS];
+    Certmill__IssueRequest issue;
+    Certmill__Request request;
+    enum ca_err err;
+    bool ran_out;
+
+    for (size_t i = 0; i < ITEMS; i++) {
+        pointers[i] = &items[i];
+        instance_item(&items[i], "", ca_bytes_of(filler, FILLER));
+        items[i].dry_run = 1;
+    }
+    issue_request(&request, &issue, pointers, ITEMS);
+    Certmill__Answer *answer = ask(&request, after, is_for_good, &ran_out, &err);
+    if (answer == NULL)
+        check_blame(ca_err_name(err), after);
+    else if (answer->status != NULL)
+        check_blame(answer->status->code, after);
+    for (size_t i = 0; answer != NULL && answer->issue != NULL && i < ITEMS; i++) {
+        const Certmill__Status *status = answer->issue->items[i]->status;
+        cr_assert(status != NULL);
+        if (strcmp(status->code, "CSR_PARSE") != 0) /* which it is */
+            check_blame(status->code, after);
+    }
+    if (answer != NULL)
+        certmill__answer__free_unpacked(answer, NULL);
     return ran_out;
 }
 
@@ -291,6 +326,18 @@ Test(scarcity, a_request_without_memory_is_not_to_blame_and_becomes_one_certific
     struct store_info info;
     store_info(instance.store, &info);
     cr_assert_eq(info.certificate_count, round);
+    check_ok(instance_check(&instance));
+}
+
+Test(scarcity, a_long_message_without_memory_is_not_malformed)
+{
+    check_ok(open_all());
+    for (int mode = 0; mode < 2; mode++) {
+        for (int after = 0, quiet = 0; quiet < QUIET_ROUNDS; after++) {
+            cr_assert(after < ROUNDS_MAX);
+            quiet = dry_run_many(after, mode == 1) ? 0 : quiet + 1;
+        }
+    }
     check_ok(instance_check(&instance));
 }
 
