@@ -102,6 +102,23 @@ s.close()'
 done
 check "nothing is lost" test "$(certmill find --dir i --from 2020-01-01 | wc -l)" -eq 1
 check "no passphrase in the log" sh -c '! grep -q horse daemon.log'
+# The sanitizers' own memory would count.
+if ! grep -qE '__(asan|tsan)_init' "$1/certmilld"; then
+    serial=$(certmill find --dir i --from 2020-01-01 | cut -f1)
+    limit() { prlimit --pid "$daemon" --data="$1:unlimited"; }
+    check "a daemon that gets no more memory" limit \
+        "$(awk '/^VmData/ { print $2 * 1024 }' "/proc/$daemon/status")"
+    copies=()
+    for _ in $(seq 600); do copies+=(k.csr); done
+    certmill issue --dir i --profile tls-server --dns www.example.cn "${copies[@]}" --out many.pem \
+        >many.log 2>&1 &
+    asking=$!
+    check "is well" certmill health --dir i
+    check "and revokes" certmill revoke --dir i --reason superseded "$serial"
+    check "until there is memory again" limit unlimited
+    check "who asked meanwhile was never told to stop asking" wait $asking
+    check "and has all that was asked for" test "$(grep -c BEGIN many.pem)" -eq 600
+fi
 check "SIGTERM: exit 0" stop
 
 sed 's|# user = ""|user = "no such user"|' i/certmill.conf >i/nouser.conf
