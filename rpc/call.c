@@ -10,6 +10,25 @@
  */
 enum { ARENA_BLOCK = 16 * 1024, ARENA_MAX = 8 * 1024 * 1024 };
 
+static void status_fill(Certmill__Status *status, enum ca_err err, const struct ca_refusal *refusal)
+{
+    certmill__status__init(status);
+    status->code = rpc_text(ca_err_name(err));
+    status->text = rpc_text(ca_err_text(err));
+    if (refusal != NULL) {
+        status->field = rpc_text(refusal->field);
+        status->rule = rpc_text(refusal->rule);
+    }
+    if (ca_err_blame(err) == CA_BLAME_LOAD)
+        status->retry_after_ms = RPC_RETRY_AFTER_MS;
+}
+
+static void make_empty(struct rpc_call *call)
+{
+    certmill__answer__init(&call->answer);
+    status_fill(&call->busy, CA_ERR_BUSY, NULL);
+}
+
 enum ca_err rpc_call_new(struct rpc_call **call_out)
 {
     struct rpc_call *call = calloc(1, sizeof(*call));
@@ -21,7 +40,7 @@ enum ca_err rpc_call_new(struct rpc_call **call_out)
         free(call);
         return CA_ERR_NOMEM;
     }
-    certmill__answer__init(&call->answer);
+    make_empty(call);
     *call_out = call;
     return CA_OK;
 }
@@ -41,7 +60,7 @@ void rpc_call_reset(struct rpc_call *call)
     ca_arena_reset(arena);
     memset(call, 0, sizeof(*call));
     call->arena = arena;
-    certmill__answer__init(&call->answer);
+    make_empty(call);
 }
 
 static void *decode_alloc(void *arena, size_t size)
@@ -90,6 +109,8 @@ enum ca_err rpc_call_decode(struct rpc_call *call, struct ca_bytes message)
     ProtobufCAllocator allocator = { decode_alloc, decode_free, call->arena };
     Certmill__Request *request = certmill__request__unpack(&allocator, message.len, message.data);
 
+    if (request == NULL && ca_arena_is_starved(call->arena))
+        return CA_ERR_BUSY; /* nobody knows what the message says */
     if (request == NULL || request->version != RPC_VERSION)
         return CA_ERR_MESSAGE_MALFORMED;
     if (request->method_case == CERTMILL__REQUEST__METHOD__NOT_SET)
@@ -132,27 +153,15 @@ Certmill__State rpc_state(enum store_state state)
     }
 }
 
-static void status_fill(Certmill__Status *status, enum ca_err err, const struct ca_refusal *refusal)
-{
-    certmill__status__init(status);
-    status->code = rpc_text(ca_err_name(err));
-    status->text = rpc_text(ca_err_text(err));
-    if (refusal != NULL) {
-        status->field = rpc_text(refusal->field);
-        status->rule = rpc_text(refusal->rule);
-    }
-    if (ca_err_blame(err) == CA_BLAME_LOAD)
-        status->retry_after_ms = RPC_RETRY_AFTER_MS;
-}
-
 Certmill__Status *rpc_call_status(struct rpc_call *call, enum ca_err err,
                                   const struct ca_refusal *refusal)
 {
     if (err == CA_OK)
         return NULL;
     Certmill__Status *status = rpc_call_alloc(call, sizeof(*status));
-    if (status != NULL)
-        status_fill(status, err, refusal);
+    if (status == NULL)
+        return &call->busy; /* none at all would be success */
+    status_fill(status, err, refusal);
     return status;
 }
 

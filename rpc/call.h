@@ -36,6 +36,7 @@ struct rpc_call {
     struct ca_arena *arena;
     Certmill__Request *request; /* NULL if it could not be decoded */
     Certmill__Answer answer;
+    Certmill__Status busy; /* of what there is no memory to tell more of */
     bool is_act;
     size_t weight; /* items as the queues count them; one that only reads weighs one */
     size_t octets; /* its message's, and of memory once that is decoded */
@@ -54,12 +55,13 @@ void rpc_call_free(struct rpc_call *call);
 /* Ready for another message. */
 void rpc_call_reset(struct rpc_call *call);
 
-/* Copies what it needs from the message. MESSAGE_MALFORMED, METHOD_UNKNOWN, TOO_MANY_ITEMS. */
+/* Copies what it needs from the message. MESSAGE_MALFORMED, METHOD_UNKNOWN, TOO_MANY_ITEMS; BUSY
+ * when there is no memory for it. */
 CA_MUST_CHECK enum ca_err rpc_call_decode(struct rpc_call *call, struct ca_bytes message);
 
 /* The whole call is refused. */
 void rpc_call_refuse(struct rpc_call *call, enum ca_err err);
-/* A status in the call's arena; NULL for CA_OK. */
+/* A status in the call's arena, BUSY when that is exhausted; NULL for CA_OK. */
 Certmill__Status *rpc_call_status(struct rpc_call *call, enum ca_err err,
                                   const struct ca_refusal *refusal);
 /* Zeroed memory of the call's arena; NULL when that is exhausted: refuse the call with BUSY. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/file.h"
 #include "store/octets.h"
 #include "store/tables.h"
 
@@ -77,9 +79,11 @@ enum ca_err store_datafile_check(const char *path)
     if (asprintf(&name, "%s/data.mdb", path) < 0)
         return CA_ERR_NOMEM;
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int number = errno;
     free(name);
     if (fd < 0)
-        return CA_ERR_STORAGE_CORRUPT;
+        return number == ENOENT || number == ELOOP ? CA_ERR_STORAGE_CORRUPT
+                                                   : store_file_open_error(number);
     if (!file_is_whole(fd))
         err = CA_ERR_STORAGE_CORRUPT;
     close(fd);

@@ -24,6 +24,18 @@ enum ca_err store_file_error(int number)
     }
 }
 
+enum ca_err store_file_open_error(int number)
+{
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR: return CA_ERR_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS: return CA_ERR_DENIED;
+    default: return store_file_error(number);
+    }
+}
+
 enum ca_err store_file_write(int fd, const uint8_t *bytes, size_t len, uint64_t at)
 {
     while (len > 0) {

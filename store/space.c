@@ -10,6 +10,7 @@
 
 enum {
     RETRY_BATCHES = 16, /* asking a full disk again costs a little */
+    READER_BATCHES = 256,
     AHEAD_LEN = 256 * 1024,
     AHEAD_LEFT = 64 * 1024,   /* so little written ahead: more is due */
     SMALL_GROWTH = 32 * 1024, /* of one commit; larger ones gain less than writing twice costs */
@@ -25,6 +26,16 @@ uint64_t store_space_used(const struct store *store)
     return ((uint64_t)info.me_last_pgno + 1) * status.ms_psize;
 }
 
+/* A process that died while it looked keeps what it saw in use: pages that were replaced since are
+ * not used again, and the file grows with every commit. */
+static void drop_dead_readers(struct store *store)
+{
+    int dead;
+
+    if (store->begun_count++ % READER_BATCHES == 0)
+        mdb_reader_check(store->env, &dead);
+}
+
 /*
  * Space is asked for when half a step is left, and intents are refused when an eighth is: what is
  * in flight then, and what never is refused, finds room that was taken from the disk before. A
@@ -38,6 +49,7 @@ void store_space_check(struct store *store)
     bool was_full = atomic_load(&store->is_full);
     int fd;
 
+    drop_dead_readers(store);
     if (was_full && store->full_count++ % RETRY_BATCHES != 0)
         return;
     if (was_full)

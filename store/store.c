@@ -180,7 +180,7 @@ static enum ca_err open_lock(struct store *store, int dir_fd)
 {
     store->lock_fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (store->lock_fd < 0)
-        return CA_ERR_STORAGE;
+        return store_file_open_error(errno);
     if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? CA_ERR_IN_USE : CA_ERR_STORAGE;
     return CA_OK;
@@ -192,7 +192,7 @@ static enum ca_err open_place(struct store *store, const char *path)
     enum ca_err err;
 
     if (dir_fd < 0)
-        return errno == ENOENT ? CA_ERR_NOT_FOUND : CA_ERR_STORAGE;
+        return store_file_open_error(errno);
     err = store_file_check_local(dir_fd);
     if (err == CA_OK && !store->options.is_read_only)
         err = open_lock(store, dir_fd);
@@ -215,10 +215,11 @@ static enum ca_err open_env(struct store *store, const char *path)
         mdb_env_set_maxreaders(store->env, STORE_READERS_MAX) != 0 ||
         mdb_env_set_mapsize(store->env, store->options.map_size) != 0)
         return CA_ERR_STORAGE;
-    enum ca_err err = store_from_lmdb(mdb_env_open(store->env, path, flags, 0600));
-    if (err == CA_OK)
-        mdb_reader_check(store->env, &dead);
-    return err;
+    int rc = mdb_env_open(store->env, path, flags, 0600);
+    if (rc != 0)
+        return rc > 0 ? store_file_open_error(rc) : store_from_lmdb(rc);
+    mdb_reader_check(store->env, &dead);
+    return CA_OK;
 }
 
 /* The tables' handles, which outlive the transaction. */
@@ -475,13 +476,6 @@ void store_info(struct store *store, struct store_info *info_out)
     info_out->is_full = atomic_load(&store->is_full);
     info_out->is_latched = atomic_load(&store->is_latched);
     info_out->run_count = store_runs_count(store->runs);
-}
-
-void store_check_readers(struct store *store)
-{
-    int dead;
-
-    mdb_reader_check(store->env, &dead);
 }
 
 void store_rest(struct store *store)

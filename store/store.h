@@ -74,17 +74,16 @@ struct store_info {
  * create makes the store in the new directory `path`, complete or not at all; EXISTS when there is
  * something already. open takes an exclusive lock first (IN_USE when another process has it;
  * read-only opens take none) and refuses damaged, truncated or foreign data with STORAGE_CORRUPT,
- * a network file system with CONFIG, a directory that is not there with NOT_FOUND. The time it
- * takes does not depend on the number of certificates, unless files of the index were lost: they
- * are made again first, some seconds for ten million certificates.
+ * a network file system with CONFIG, a directory that is not there with NOT_FOUND, files that may
+ * not be opened, or a file system that is read-only, with DENIED. The time it takes does not depend
+ * on the number of certificates, unless files of the index were lost: they are made again first,
+ * some seconds for ten million certificates.
  */
 CA_MUST_CHECK enum ca_err store_create(const char *path, uint8_t instance);
 CA_MUST_CHECK enum ca_err store_open(const char *path, const struct store_options *options,
                                      struct store **store_out);
 void store_close(struct store *store); /* NULL is fine, here and in every close */
 void store_info(struct store *store, struct store_info *info_out);
-/* To be called every minute or so: lets go of snapshots whose process died. Any thread. */
-void store_check_readers(struct store *store);
 /* Blocks until the index has nothing left to write or merge: for tools, tests and measurements. */
 void store_rest(struct store *store);
 /*

@@ -66,6 +66,7 @@ struct store {
     uint64_t used;         /* when that was looked at last */
     int ahead_fd;          /* the data file, past the page cache; -1: nothing is written ahead */
     uint32_t full_count;   /* batches begun since it was full */
+    uint32_t begun_count;  /* batches begun */
 
     pthread_mutex_t info_lock; /* guards what follows */
     struct store_head head;    /* of the last commit; the writer reads it without the lock */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tools/config.h"
+#include "tools/file.h"
 
 struct audit_log {
     struct rpc_client *client; /* of a running daemon, or */
@@ -45,7 +46,7 @@ static enum ca_err open_files(struct audit_log *log, const char *config_path)
     options.is_read_only = true;
     if ((err = store_open(log->config->data_path, &options, &log->store)) != CA_OK ||
         (err = store_view_open(log->store, &log->view)) != CA_OK)
-        command_failed("%s: %s", log->config->data_path, ca_err_text(err));
+        command_failed("%s: %s", log->config->data_path, file_store_err_text(err));
     return err;
 }
 

@@ -16,6 +16,7 @@
 #include "rpc/log.h"
 #include "rpc/server.h"
 #include "tools/config.h"
+#include "tools/file.h"
 #include "tools/locked_memory.h"
 #include "tools/signers.h"
 
@@ -57,7 +58,7 @@ static void usage(FILE *to)
 {
     fputs("usage: certmilld --config FILE [OPTION...]\n\n"
           "  --config FILE            certmill.conf of the instance\n"
-          "  --check                  check configuration and certificates, then exit\n"
+          "  --check                  check configuration and the files it names, then exit\n"
           "  --passphrase-file FILE   file with the passphrase of the CA keys\n"
           "  --passphrase-fd N        descriptor to read the passphrase from\n"
           "                           (two of these options: the halves, in their order)\n"
@@ -155,17 +156,13 @@ static enum ca_err find_user(const struct config *config, struct keys_user *user
     *user_out = (struct keys_user){ .uid = geteuid() };
     if (config->user[0] == '\0')
         return CA_OK;
-    if ((user = getpwnam(config->user)) == NULL) {
-        fprintf(stderr, "certmilld: there is no user \"%s\"\n", config->user);
-        return CA_ERR_CONFIG;
-    }
+    if ((user = getpwnam(config->user)) == NULL)
+        return CA_ERR_CONFIG; /* it was there when the configuration was checked */
     user_out->uid = user->pw_uid;
     user_out->gid = user->pw_gid;
     if (config->group[0] != '\0') {
-        if ((group = getgrnam(config->group)) == NULL) {
-            fprintf(stderr, "certmilld: there is no group \"%s\"\n", config->group);
+        if ((group = getgrnam(config->group)) == NULL)
             return CA_ERR_CONFIG;
-        }
         user_out->gid = group->gr_gid;
     }
     /* A service manager may have done it already. */
@@ -199,7 +196,7 @@ static enum ca_err open_store(struct daemon *daemon)
     if (err == CA_ERR_IN_USE)
         fprintf(stderr, "certmilld: %s is in use by another certmilld\n", path);
     else if (err != CA_OK)
-        fprintf(stderr, "certmilld: %s: %s\n", path, ca_err_text(err));
+        fprintf(stderr, "certmilld: %s: %s\n", path, file_store_err_text(err));
     return err;
 }
 
@@ -298,6 +295,10 @@ int main(int argc, char **argv)
         return exit_code;
     if (config_load(arguments.config_path, stderr, &daemon.config) != CA_OK)
         return EXIT_USAGE;
+    if (config_check_places(daemon.config, stderr) != CA_OK) {
+        config_free(daemon.config);
+        return EXIT_USAGE;
+    }
     if (arguments.is_check) {
         printf("%s: good\n", arguments.config_path);
         config_free(daemon.config);

@@ -16,6 +16,18 @@ static enum ca_err refuse_at(struct ca_arena *arena, size_t index, enum ca_err e
     return ca_refuse(refusal, err, copy == NULL ? "certificate" : copy, rule);
 }
 
+/* What the error means, and the rule. */
+static const char *explain(struct ca_arena *arena, enum ca_err err, const char *rule)
+{
+    size_t size = strlen(ca_err_text(err)) + strlen(rule) + sizeof(" ()");
+    char *text = ca_arena_alloc(arena, size);
+
+    if (text == NULL)
+        return rule;
+    snprintf(text, size, "%s (%s)", ca_err_text(err), rule);
+    return text;
+}
+
 enum ca_err chain_parse(struct ca_bytes text, struct ca_arena *arena, struct chain *chain_out,
                         struct ca_refusal *refusal)
 {
@@ -32,7 +44,7 @@ enum ca_err chain_parse(struct ca_bytes text, struct ca_arena *arena, struct cha
         if (index == RPC_CHAIN_MAX)
             return refuse_at(arena, index, CA_ERR_FIELD_LENGTH, "too many certificates", refusal);
         if ((err = x509_cert_parse(block.der, &chain_out->certs[index], &inner)) != CA_OK)
-            return refuse_at(arena, index, err, inner.rule, refusal);
+            return refuse_at(arena, index, err, explain(arena, err, inner.rule), refusal);
         chain_out->count++;
     }
     if (err != CA_ERR_NOT_FOUND)
@@ -60,7 +72,10 @@ static bool is_ca_above(const struct x509_cert *cert, size_t cas_below)
     return der_read_small(&inner, &path_len) == CA_OK && cas_below <= path_len;
 }
 
-static bool may_sign_certificates(const struct x509_cert *cert)
+/* RFC 5280, section 4.2.1.3: KeyUsage ::= BIT STRING { ..., keyCertSign (5), cRLSign (6), ... } */
+enum { KEY_CERT_SIGN = 0x80 >> 5, CRL_SIGN = 0x80 >> 6 };
+
+static bool may(const struct x509_cert *cert, uint8_t usage)
 {
     const struct x509_extension *ext = x509_cert_extension(cert, X509_OID_KEY_USAGE);
     struct der_value bits;
@@ -70,7 +85,7 @@ static bool may_sign_certificates(const struct x509_cert *cert)
     struct der_reader reader = der_reader_of(ext->value);
     if (der_read(&reader, DER_BIT_STRING, &bits) != CA_OK || bits.content.len < 2)
         return false;
-    return (bits.content.data[1] & 0x80 >> 5) != 0; /* bit 5, keyCertSign */
+    return (bits.content.data[1] & usage) != 0;
 }
 
 static bool has_unknown_critical(const struct x509_cert *cert)
@@ -98,9 +113,16 @@ enum ca_err chain_check(const struct chain *chain, struct crypto *crypto, struct
             return refuse_at(arena, i, CA_ERR_EXTENSION,
                              "not a CA, or its path length is too short (RFC 5280, 4.2.1.9)",
                              refusal);
-        if (!may_sign_certificates(cert))
+        if (!may(cert, KEY_CERT_SIGN))
             return refuse_at(arena, i, CA_ERR_EXTENSION,
                              "keyUsage without keyCertSign (RFC 5280, 4.2.1.3)", refusal);
+        if (i == 0 && !may(cert, CRL_SIGN))
+            return refuse_at(arena, i, CA_ERR_EXTENSION,
+                             "keyUsage without cRLSign, and it signs CRLs (RFC 5280, 4.2.1.3)",
+                             refusal);
+        if (i > 0 && crypto_public_key_equal(&cert->key, &chain->certs[i - 1].key))
+            return refuse_at(arena, i, CA_ERR_FIELD_REPEATED, "the same key as the one before",
+                             refusal);
         if (has_unknown_critical(cert))
             return refuse_at(arena, i, CA_ERR_EXTENSION,
                              "unknown critical extension (RFC 5280, 4.2)", refusal);

@@ -22,7 +22,7 @@ CA_MUST_CHECK enum ca_err chain_parse(struct ca_bytes text, struct ca_arena *are
 /*
  * RFC 5280, section 6.1, for CA certificates: names link, signatures verify, every one is a CA
  * that may sign certificates, path lengths hold, nothing critical is unknown, and the last one is
- * self-signed.
+ * self-signed. The first may sign CRLs, too, and no certificate is there twice.
  */
 CA_MUST_CHECK enum ca_err chain_check(const struct chain *chain, struct crypto *crypto,
                                       struct ca_arena *arena, struct ca_refusal *refusal);

@@ -12,6 +12,7 @@
 #include "tools/config.h"
 #include "tools/crl_output.h"
 #include "tools/crl_target.h"
+#include "tools/file.h"
 #include "tools/progress.h"
 
 enum {
@@ -363,7 +364,7 @@ static int run_alone(struct export *export)
     options.is_read_only = true;
     if ((err = store_open(export->config->data_path, &options, &store)) != CA_OK ||
         (err = store_view_open(store, &export->view)) != CA_OK)
-        command_failed("%s: %s", export->config->data_path, ca_err_text(err));
+        command_failed("%s: %s", export->config->data_path, file_store_err_text(err));
     else if (crl_targets_configured(export->config, &export->choice, export->arena,
                                     &export->targets, &exit_code))
         exit_code = export_all(export);

@@ -334,7 +334,7 @@ enum find_option {
 };
 
 static const struct command_option FIND_OPTIONS[] = {
-    [FIND_IDENTITY] = { "identity", "NAME=VALUE", "by holder; repeat for every part" },
+    [FIND_IDENTITY] = { "identity", "NAME=VALUE", "by holder; all that its profile counts" },
     [FIND_KEY] = { "key", "FILE", "by key: a public key, request or certificate" },
     [FIND_FROM] = { "from", "TIME", "issued at or after: 2026-11-22 or 2026-11-22T08:00:00Z" },
     [FIND_UNTIL] = { "until", "TIME", "issued before" },

@@ -128,12 +128,24 @@ static void print_help(const struct command_line *line)
         print_options(COMMON_OPTIONS, COMMON_COUNT);
 }
 
+static bool url_is_known(const char *url)
+{
+    static const char *const schemes[] = { "ipc://", "tcp://", "tls+tcp://", "ws://" };
+
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
+            return true;
+    }
+    command_wrong("%s begins with none of ipc://, tcp://, tls+tcp://, ws://", url);
+    return false;
+}
+
 static bool take_common(struct command_line *line, size_t option, const char *value)
 {
     uint64_t seconds;
 
     switch ((enum common_option)option) {
-    case COMMON_URL: line->url = value; break;
+    case COMMON_URL: line->url = value; return url_is_known(value);
     case COMMON_DIR: line->dir = value; break;
     case COMMON_TLS_CA: line->tls_ca = value; break;
     case COMMON_JSON: line->is_json = true; break;
@@ -253,8 +265,14 @@ enum ca_err command_connect(const struct command_line *line, struct rpc_client *
         snprintf(built, sizeof(built), "ipc://%s/certmill.sock", path);
         url = built;
     }
+    if (!url_is_known(url))
+        return CA_ERR_TRANSPORT;
     if (strncmp(url, "ipc://", 6) == 0 && !ipc_is_there(url + 6))
         return CA_ERR_TRANSPORT;
+    if (line->tls_ca != NULL && access(line->tls_ca, R_OK) != 0) {
+        command_failed("%s: %s", line->tls_ca, strerror(errno));
+        return CA_ERR_TRANSPORT;
+    }
     enum ca_err err = rpc_client_open(url, &options, client_out);
     if (err != CA_OK)
         command_failed("%s: %s", url, ca_err_text(err));
@@ -269,7 +287,8 @@ enum ca_err command_ask(struct rpc_client *client, const Certmill__Request *requ
     if (err != CA_OK) {
         command_failed("%s%s", ca_err_text(err),
                        err == CA_ERR_TIMEOUT || err == CA_ERR_TRANSPORT
-                           ? " (is the daemon running? --url or --dir says where)"
+                           ? " (is the daemon running? --url or --dir says where;"
+                             " with tls+tcp, --tls-ca whom to trust)"
                            : "");
         return err;
     }

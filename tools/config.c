@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -247,6 +248,50 @@ static enum ca_err build_schedule(const struct builder *builder,
     return CA_OK;
 }
 
+/* ---- places */
+
+enum { PLACES_OF_ALL = 2 }; /* data, tls_file; beside them a key or module for each CA */
+
+static void add_place(const struct builder *builder, struct config_place place)
+{
+    struct config *config = builder->config;
+
+    config->places[config->place_count++] = place;
+}
+
+static enum ca_err build_places(const struct builder *builder)
+{
+    const struct config_settings *settings = &builder->settings;
+    const struct config_ca_settings *cas = settings->cas.items;
+    struct config *config = builder->config;
+    size_t count = PLACES_OF_ALL + settings->cas.count;
+
+    config->places = ca_arena_alloc(config->arena, count * sizeof(*config->places));
+    if (config->places == NULL)
+        return CA_ERR_NOMEM;
+    add_place(builder, (struct config_place){ config->data_path, settings->data.line, true,
+                                              S_IWGRP | S_IWOTH });
+    for (size_t i = 0; i < config->rpc.listen_count; i++) {
+        const char *tls_file = config->rpc.listens[i].tls_cert_file;
+        if (tls_file == NULL)
+            continue;
+        add_place(builder, (struct config_place){ tls_file, settings->tls_file.line, false,
+                                                  S_IWGRP | S_IROTH | S_IWOTH });
+        break;
+    }
+    for (size_t i = 0; i < settings->cas.count; i++) {
+        if (config->keys[i].path != NULL)
+            add_place(builder,
+                      (struct config_place){ config->keys[i].path, cas[i].key.line, false, 0 });
+        else
+            add_place(builder, (struct config_place){ config->keys[i].token.module,
+                                                      cas[i].module.line, false, 0 });
+    }
+    config->user_line = settings->user.line;
+    config->group_line = settings->group.line;
+    return CA_OK;
+}
+
 /* ---- CAs */
 
 /* The certificate's own subjectKeyIdentifier, so that those below it match whatever made it. */
@@ -263,6 +308,18 @@ static void build_key_id(const struct x509_cert *cert, uint8_t key_id[20])
         return;
     for (size_t i = 0; i < 20; i++)
         key_id[i] = octets.content.data[i];
+}
+
+/* A list of one shard tells relying parties so by its URL (IssuingDistributionPoint), or not at
+ * all. */
+static enum ca_err check_shards(const struct builder *builder,
+                                const struct config_ca_settings *settings)
+{
+    if (settings->crl_shards.value == 1 || settings->crl_url.line != 0)
+        return CA_OK;
+    return config_complain(builder->source, settings->crl_shards.line,
+                           "several shards need \"crl_url\": without it each list would claim to"
+                           " be complete (RFC 5280, 5.2.5)");
 }
 
 static enum ca_err check_url(const struct builder *builder, const struct config_text *url,
@@ -320,7 +377,8 @@ static enum ca_err build_ca(const struct builder *builder,
     struct chain *chain = NULL;
     enum ca_err err;
 
-    if ((err = check_url(builder, &settings->crl_url, true, settings->crl_shards.value)) != CA_OK ||
+    if ((err = check_shards(builder, settings)) != CA_OK ||
+        (err = check_url(builder, &settings->crl_url, true, settings->crl_shards.value)) != CA_OK ||
         (err = check_url(builder, &settings->ocsp_url, false, 1)) != CA_OK ||
         (err = check_url(builder, &settings->ca_issuers_url, false, 1)) != CA_OK ||
         (err = load_chain(builder, settings, &chain)) != CA_OK)
@@ -390,6 +448,21 @@ static enum ca_err build_key(const struct builder *builder,
     return key->path == NULL ? CA_ERR_NOMEM : CA_OK;
 }
 
+/* Lists and their numbers are kept by key: two CAs of one would take each other's. */
+static enum ca_err check_own_key(const struct builder *builder,
+                                 const struct config_text *certificate, size_t index)
+{
+    const struct rpc_ca *cas = builder->config->cas;
+
+    for (size_t before = 0; before < index; before++) {
+        if (crypto_public_key_equal(cas[before].issuer.key, cas[index].issuer.key))
+            return config_complain(builder->source, certificate->line,
+                                   "%s: the key of CA \"%s\" again; each needs its own",
+                                   certificate->text, cas[before].issuer.name);
+    }
+    return CA_OK;
+}
+
 static enum ca_err build_cas(const struct builder *builder)
 {
     const struct config_ca_settings *settings = builder->settings.cas.items;
@@ -410,6 +483,7 @@ static enum ca_err build_cas(const struct builder *builder)
                                        "CA \"%s\" is there twice", settings[i].name.text);
         }
         if ((err = build_ca(builder, &settings[i], &config->cas[i])) != CA_OK ||
+            (err = check_own_key(builder, &settings[i].certificate, i)) != CA_OK ||
             (err = build_key(builder, &settings[i], &config->keys[i])) != CA_OK)
             return err;
     }
@@ -610,7 +684,7 @@ static enum ca_err build(struct builder *builder)
             CA_OK ||
         (err = build_numbers(builder)) != CA_OK || (err = build_listens(builder)) != CA_OK ||
         (err = build_cas(builder)) != CA_OK || (err = build_profiles(builder)) != CA_OK ||
-        (err = build_blocked(builder)) != CA_OK)
+        (err = build_blocked(builder)) != CA_OK || (err = build_places(builder)) != CA_OK)
         return err;
     return build_digest(builder);
 }
@@ -632,7 +706,8 @@ static enum ca_err load(struct config *config, const char *path, FILE *talk)
     struct config_source source = { path, ca_bytes_of(data, len), config->arena, talk };
     struct builder builder = { .config = config, .source = &source };
     builder.folder = (const char *)ca_arena_copy(config->arena, folder).data;
-    err = builder.folder == NULL ? CA_ERR_NOMEM : build(&builder);
+    config->path = join(config->arena, path, "");
+    err = builder.folder == NULL || config->path == NULL ? CA_ERR_NOMEM : build(&builder);
     free(data);
     return err;
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "rpc/server.h"
 
@@ -19,6 +20,14 @@ struct config_pattern;
 struct config_key {
     const char *path;
     struct keys_pkcs11_options token;
+};
+
+/* Something the configuration names, and the line where. */
+struct config_place {
+    const char *path;
+    unsigned line;
+    bool is_folder;
+    mode_t closed; /* rights that others may not have; sealed keys are looked at when opened */
 };
 
 struct config {
@@ -34,6 +43,10 @@ struct config {
     struct rpc_ca *cas;      /* rpc.cas; the signers are NULL until someone unseals the keys */
     struct config_key *keys; /* one for each CA */
     struct config_pattern *patterns;
+    const char *path; /* of the file */
+    struct config_place *places;
+    size_t place_count;
+    unsigned user_line, group_line;
 };
 
 /*
@@ -41,6 +54,11 @@ struct config {
  * what is in it stays until then.
  */
 CA_MUST_CHECK enum ca_err config_load(const char *path, FILE *talk, struct config **config_out);
+/*
+ * Is there what only a running daemon needs: the data, keys, tokens' modules, the user?
+ * What others may not see counts as there. CONFIG as above.
+ */
+CA_MUST_CHECK enum ca_err config_check_places(const struct config *config, FILE *talk);
 void config_free(struct config *config);
 
 /* The reference of all settings in Markdown: docs/CONFIG.md. */

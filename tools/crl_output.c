@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tools/command.h"
+#include "tools/file.h"
 #include "tools/pem.h"
 
 enum { COPY_LEN = 1 << 16, LINE_LEN = 48, TEXT_SIZE = CRL_OUTPUT_LINES_LEN / 48 * 65 + 16 };
@@ -44,7 +45,7 @@ enum ca_err crl_output_begin(struct crl_output *output, const char *path, bool i
 
     *output = (struct crl_output){ .is_pem = is_pem };
     snprintf(output->path, sizeof(output->path), "%s", path);
-    if (strcmp(path, "-") != 0)
+    if (strcmp(path, "-") != 0 && !file_is_special(path))
         err = store_publish_begin(path, &options, &output->publish);
     else if ((output->spool = tmpfile()) == NULL)
         err = CA_ERR_STORAGE;
@@ -100,7 +101,7 @@ enum ca_err crl_output_restart(struct crl_output *output)
     return err == CA_OK ? begin_text(output) : failed(output, err);
 }
 
-static enum ca_err copy_spool(struct crl_output *output)
+static enum ca_err copy_spool_to(struct crl_output *output, FILE *to)
 {
     uint8_t buffer[COPY_LEN];
     size_t len;
@@ -108,10 +109,21 @@ static enum ca_err copy_spool(struct crl_output *output)
     if (fseek(output->spool, 0, SEEK_SET) != 0)
         return CA_ERR_STORAGE;
     while ((len = fread(buffer, 1, sizeof(buffer), output->spool)) > 0) {
-        if (fwrite(buffer, 1, len, stdout) != len)
+        if (fwrite(buffer, 1, len, to) != len)
             return CA_ERR_STORAGE;
     }
-    return ferror(output->spool) == 0 && fflush(stdout) == 0 ? CA_OK : CA_ERR_STORAGE;
+    return ferror(output->spool) == 0 && fflush(to) == 0 ? CA_OK : CA_ERR_STORAGE;
+}
+
+static enum ca_err copy_spool(struct crl_output *output)
+{
+    if (strcmp(output->path, "-") == 0)
+        return copy_spool_to(output, stdout);
+    FILE *to = fopen(output->path, "we");
+    if (to == NULL)
+        return CA_ERR_STORAGE;
+    enum ca_err err = copy_spool_to(output, to);
+    return fclose(to) == 0 ? err : CA_ERR_STORAGE;
 }
 
 enum ca_err crl_output_commit(struct crl_output *output, struct ca_bytes sha256)

@@ -2,8 +2,8 @@
 /*
  * crl_output: a CRL on its way to a file or to standard output, as DER or PEM.
  *
- * Files appear whole or not at all (store/publish.h). Standard output gets nothing before
- * everything is there: until then it waits in a temporary file.
+ * Files appear whole or not at all (store/publish.h). Standard output, and what is no regular
+ * file, gets nothing before everything is there: until then it waits in a temporary file.
  */
 #pragma once
 

@@ -109,11 +109,34 @@ enum ca_err file_sync_folder(const char *path)
     return rc == 0 ? CA_OK : CA_ERR_STORAGE;
 }
 
+bool file_is_special(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static enum ca_err write_into(const char *path, struct ca_bytes bytes)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0)
+        return CA_ERR_STORAGE;
+    bool is_written = write_all(fd, bytes);
+    int saved = errno;
+    if (close(fd) != 0 && is_written)
+        return CA_ERR_STORAGE;
+    errno = saved;
+    return is_written ? CA_OK : CA_ERR_STORAGE;
+}
+
 enum ca_err file_save(const char *path, struct ca_bytes bytes, mode_t mode, bool replaces)
 {
     char folder[PATH_MAX], beside[PATH_MAX];
     enum ca_err err = CA_ERR_STORAGE;
 
+    if (replaces && file_is_special(path))
+        return write_into(path, bytes);
     if (!folder_of(path, folder) ||
         (size_t)snprintf(beside, sizeof(beside), "%s.XXXXXX", path) >= sizeof(beside)) {
         errno = ENAMETOOLONG;
@@ -142,7 +165,19 @@ out:
 
 const char *file_err_text(enum ca_err err)
 {
-    return err == CA_ERR_NOT_FOUND ? "no such file" : ca_err_text(err);
+    return err == CA_ERR_NOT_FOUND ? "no such file"
+           : err == CA_ERR_DENIED  ? "the file must be yours and closed to all others"
+                                   : ca_err_text(err);
+}
+
+const char *file_store_err_text(enum ca_err err)
+{
+    switch (err) {
+    case CA_ERR_NOT_FOUND: return "no such folder";
+    case CA_ERR_DENIED: return "its files may not be written by this user, or on this file system";
+    case CA_ERR_CONFIG: return "is on a network file system";
+    default: return ca_err_text(err);
+    }
 }
 
 static int drop_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)

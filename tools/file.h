@@ -18,16 +18,22 @@ CA_MUST_CHECK enum ca_err file_load(const char *path, size_t size_max, uint8_t *
                                     size_t *len_out);
 
 /* Complete and on disk, or not there: written beside, synced, renamed; the folder synced.
- * With `replaces`, takes the place of a file of that name; otherwise EXISTS. */
+ * With `replaces`, takes the place of a file of that name; otherwise EXISTS. What is no regular
+ * file (a device, a pipe, /dev/stdout) is written into instead of replaced. */
 CA_MUST_CHECK enum ca_err file_save(const char *path, struct ca_bytes bytes, mode_t mode,
                                     bool replaces);
+
+/* A device, a pipe, a socket: what stands for something else and must stay. */
+bool file_is_special(const char *path);
 
 /* Makes the entries of a folder durable. */
 CA_MUST_CHECK enum ca_err file_sync_folder(const char *path);
 
-/* What a person reads of an error that has to do with a file; NOT_FOUND is one that is not there.
- */
+/* What a person reads of an error that has to do with a file: NOT_FOUND is one that is not there,
+ * DENIED a secret one that others may read. */
 const char *file_err_text(enum ca_err err);
+/* The same of store_open(). */
+const char *file_store_err_text(enum ca_err err);
 
 /* Deletes a folder with everything in it, as far as that goes. */
 void file_drop_tree(const char *path);

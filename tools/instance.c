@@ -111,6 +111,7 @@ bool instance_subject_parse(const char *text, struct ca_arena *arena, struct ins
     plan->subject_count = 0;
     while (*text != '\0') {
         char name[CA_NAME_LEN_MAX + 1], value[CA_ATTRIBUTE_LEN_MAX + 1];
+        text += strspn(text, " "); /* as openssl prints names */
         size_t name_len = strcspn(text, "="), len = 0;
         if (text[name_len] == '\0' || name_len > CA_NAME_LEN_MAX ||
             plan->subject_count == CA_ATTRIBUTE_COUNT_MAX - 1) /* room for a CN */
@@ -479,13 +480,14 @@ enum ca_err instance_check_absent(const char *path)
     return fail_errno(path);
 }
 
-/* The path without slashes at its end. */
+/* The path without slashes at its end; otherwise errno says why not. */
 static bool trim_path(const char *from, char path[PATH_MAX])
 {
     size_t len = strlen(from);
 
     while (len > 1 && from[len - 1] == '/')
         len--;
+    errno = len == 0 ? ENOENT : ENAMETOOLONG;
     if (len == 0 || len + CA_NAME_LEN_MAX + 64 >= PATH_MAX)
         return false;
     snprintf(path, PATH_MAX, "%.*s", (int)len, from);
@@ -497,15 +499,13 @@ enum ca_err instance_create(const struct instance_plan *plan)
     char path[PATH_MAX], beside[PATH_MAX + 8];
     enum ca_err err;
 
-    if (!trim_path(plan->path, path)) {
-        errno = ENAMETOOLONG;
+    if (!trim_path(plan->path, path))
         return fail_errno(plan->path);
-    }
     if ((err = instance_check_absent(path)) != CA_OK)
         return err;
     snprintf(beside, sizeof(beside), "%s.XXXXXX", path);
     if (mkdtemp(beside) == NULL)
-        return fail_errno(beside);
+        return fail_errno(path);
 
     struct workshop workshop = { .plan = plan, .path = beside };
     err = make_in(&workshop);

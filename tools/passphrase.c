@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/passphrase.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "ca/base/text.h"
@@ -70,9 +71,13 @@ static enum ca_err prompt(const struct passphrase_source *source, size_t index, 
 
 static void complain(const char *file, enum ca_err err)
 {
+    int number = errno; /* of STORAGE */
+
     fprintf(stderr, "passphrase: %s%s%s\n", file == NULL ? "" : file, file == NULL ? "" : ": ",
             err == CA_ERR_FIELD_LENGTH ? "empty, or too long"
             : err == CA_ERR_DENIED     ? "the file must be yours and closed to all others"
+            : err == CA_ERR_PASSPHRASE ? "not the same both times"
+            : err == CA_ERR_STORAGE    ? strerror(number)
             : err != CA_ERR_NOT_FOUND  ? ca_err_text(err)
             : file == NULL ? "no terminal to ask for it; --passphrase-file or --passphrase-fd"
                            : "no such file");

@@ -17,6 +17,7 @@ struct ca_arena {
     size_t block_size;
     size_t size_max;
     size_t size; /* of all blocks */
+    bool is_starved;
 };
 
 static struct block *block_add(struct ca_arena *arena, size_t size)
@@ -26,8 +27,10 @@ static struct block *block_add(struct ca_arena *arena, size_t size)
     if (size > arena->size_max - arena->size)
         return NULL;
     struct block *block = malloc(sizeof(*block) + size);
-    if (block == NULL)
+    if (block == NULL) {
+        arena->is_starved = true;
         return NULL;
+    }
     block->older = arena->newest;
     block->size = size;
     block->used = 0;
@@ -106,8 +109,14 @@ size_t ca_arena_used(const struct ca_arena *arena)
     return arena->size - (arena->newest->size - arena->newest->used);
 }
 
+bool ca_arena_is_starved(const struct ca_arena *arena)
+{
+    return arena->is_starved;
+}
+
 void ca_arena_reset(struct ca_arena *arena)
 {
+    arena->is_starved = false;
     while (arena->newest->older != NULL) {
         struct block *older = arena->newest->older;
         arena->size -= arena->newest->size;

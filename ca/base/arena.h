@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ca/base/bytes.h"
@@ -26,6 +27,9 @@ struct ca_bytes ca_arena_copy(struct ca_arena *arena, struct ca_bytes bytes);
 
 /* Octets lent, and those that blocks before the newest had left. */
 size_t ca_arena_used(const struct ca_arena *arena);
+
+/* There was no memory since the last reset, although the arena was not exhausted. */
+bool ca_arena_is_starved(const struct ca_arena *arena);
 
 /* Ends everything lent. Keeps the first block, so that a reused arena asks for no memory. */
 void ca_arena_reset(struct ca_arena *arena);

@@ -315,7 +315,10 @@ static enum ca_err check_name(const struct rules_san_policy *policy, struct rule
         return rules_host_is_valid(*value, policy->allows_wildcard) ? CA_OK : CA_ERR_SAN_FORMAT;
     case RULES_SAN_IP: return value->len == 4 || value->len == 16 ? CA_OK : CA_ERR_SAN_FORMAT;
     case RULES_SAN_EMAIL: return check_email(value, arena);
-    case RULES_SAN_URI: return uri_is_valid(*value, arena) ? CA_OK : CA_ERR_SAN_FORMAT;
+    case RULES_SAN_URI:
+        if (uri_is_valid(*value, arena))
+            return CA_OK;
+        return ca_arena_is_starved(arena) ? CA_ERR_BUSY : CA_ERR_SAN_FORMAT;
     }
     return CA_ERR_SAN_TYPE;
 }

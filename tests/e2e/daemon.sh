@@ -102,12 +102,68 @@ s.close()'
 done
 check "nothing is lost" test "$(certmill find --dir i --from 2020-01-01 | wc -l)" -eq 1
 check "no passphrase in the log" sh -c '! grep -q horse daemon.log'
+# The sanitizers' own memory would count.
+if ! grep -qE '__(asan|tsan)_init' "$1/certmilld"; then
+    serial=$(certmill find --dir i --from 2020-01-01 | cut -f1)
+    limit() { prlimit --pid "$daemon" --data="$1:unlimited"; }
+    check "a daemon that gets no more memory" limit \
+        "$(awk '/^VmData/ { print $2 * 1024 }' "/proc/$daemon/status")"
+    copies=()
+    for _ in $(seq 600); do copies+=(k.csr); done
+    certmill issue --dir i --profile tls-server --dns www.example.cn "${copies[@]}" --out many.pem \
+        >many.log 2>&1 &
+    asking=$!
+    check "is well" certmill health --dir i
+    check "and revokes" certmill revoke --dir i --reason superseded "$serial"
+    check "until there is memory again" limit unlimited
+    check "who asked meanwhile was never told to stop asking" wait $asking
+    check "and has all that was asked for" test "$(grep -c BEGIN many.pem)" -eq 600
+fi
 check "SIGTERM: exit 0" stop
 
 sed 's|# user = ""|user = "no such user"|' i/certmill.conf >i/nouser.conf
 sed 's|# group = ""|group = "nogroup"|' i/certmill.conf >i/nogroup.conf
-refused "no such user" 2 'there is no user "no such user"' certmilld --config i/nouser.conf \
+line=$(grep -n '^user' i/nouser.conf | cut -d: -f1)
+refused "no such user" 2 "i/nouser.conf:$line: there is no user \"no such user\"" certmilld \
+    --config i/nouser.conf --passphrase-file pass
+refused "which the check says, too" 2 'there is no user' certmilld --config i/nouser.conf --check
+# absent SETTING PATH: a configuration that names what is not there
+absent() {
+    sed "s|^\( *\)\(# \)\?$1 = .*|\1$1 = \"$2\";|" i/certmill.conf >i/absent.conf
+    line=$(grep -n "^ *$1 = " i/absent.conf | cut -d: -f1)
+    refused "$1 that is not there" 2 "i/absent.conf:$line: .*$2: No such file" certmilld \
+        --config i/absent.conf --check
+}
+absent data nowhere
+absent key keys/nobody.key
+sed -i 's|"ipc://certmill.sock"|"tls+tcp://127.0.0.1:1"|' i/certmill.conf
+absent tls_file nowhere.pem
+sed -i 's|"tls+tcp://127.0.0.1:1"|"ipc://certmill.sock"|' i/certmill.conf
+chmod 777 i/data
+refused "data that others may write to" 2 "i/certmill.conf: .*i/data: others may write to it" \
+    "${run[@]}" --check
+chmod 700 i/data
+for file in data.mdb lock lock.mdb; do
+    chmod 000 "i/data/$file"
+    refused "$file that may not be opened" 1 'i/data: its files may not be written' "${run[@]}" \
+        --passphrase-file pass
+    chmod 600 "i/data/$file"
+done
+chmod 644 i/keys/main.key
+refused "a key that others may read" 1 'main.key: the file must be yours and closed' "${run[@]}" \
     --passphrase-file pass
+chmod 600 i/keys/main.key
+cp i/data/data.mdb kept.mdb
+for size in 0 100 8192; do
+    truncate -s $size i/data/data.mdb
+    refused "data cut off at $size" 1 'i/data: stored record is damaged' "${run[@]}" \
+        --passphrase-file pass
+    cp kept.mdb i/data/data.mdb
+done
+check "the data as it was" "${run[@]}" --check
+sed 's|# data = "data"|data = "certmill.conf"|' i/certmill.conf >i/nofolder.conf
+refused "a file for a folder" 2 'certmill.conf: Not a directory' certmilld \
+    --config i/nofolder.conf --check
 refused "a group without a user" 2 '"group" without "user"' certmilld --config i/nogroup.conf --check
 if [ "$(id -u)" -ne 0 ]; then
     sed 's|# user = ""|user = "daemon"|' i/certmill.conf >i/daemon.conf

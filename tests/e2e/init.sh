@@ -13,7 +13,11 @@ check "an empty folder is as good as none" "${init[@]}" empty
 mkdir full && touch full/x
 refused "a folder with something in it" 1 'File exists' "${init[@]}" full
 check "is left alone" test "$(ls -A full)" = x
-refused "a folder that cannot be made" 1 'No such file' "${init[@]}" no/such/place
+refused "a folder that cannot be made" 1 'init: no/such/place: No such file' "${init[@]}" \
+    no/such/place
+refused "a folder without a name" 1 'No such file' "${init[@]}" ""
+refused "a descriptor that is not open" 1 'passphrase: Bad file descriptor' \
+    certmill init --passphrase-fd 77 j
 (umask 077 && echo short >short && : >none)
 refused "a short passphrase" 1 'at least 8' certmill init --passphrase-file short j
 refused "an empty passphrase" 1 'passphrase' certmill init --passphrase-file none j
@@ -61,6 +65,10 @@ sign old.pem "$good" -days -1
 cat sub.pem root.pem >chain.pem
 
 import=(certmill ca import r sub)
+sign first.pem "" -days 1000
+cat first.pem root.pem >c9
+refused "a certificate of version 1" 1 'not strict DER of X.509 version 3 \(RFC 5280 4.1.2.1\)' \
+    "${import[@]}" c9
 refused "the root is missing" 1 'not a self-signed root' "${import[@]}" sub.pem
 cat sub.pem bad.pem >c1
 refused "another root of the same name" 1 'certificate 1: signature does not verify' \
@@ -71,6 +79,12 @@ cat leaf.pem root.pem >c3
 refused "not a CA" 1 'certificate 1: not a CA' "${import[@]}" c3
 cat nosign.pem root.pem >c4
 refused "may not sign certificates" 1 'keyCertSign' "${import[@]}" c4
+sign nolists.pem 'basicConstraints=critical,CA:true
+keyUsage=critical,keyCertSign' -days 1000
+cat nolists.pem root.pem >c7
+refused "may not sign its own CRLs" 1 'certificate 1: keyUsage without cRLSign' "${import[@]}" c7
+cat sub.pem root.pem root.pem >c8
+refused "the root twice" 1 'certificate 3: the same key as the one before' "${import[@]}" c8
 cat odd.pem root.pem >c5
 refused "an unknown critical extension" 1 'critical' "${import[@]}" c5
 cat old.pem root.pem >c6

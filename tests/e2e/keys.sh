@@ -162,6 +162,10 @@ check "asked for as the file needs it" answer 'the half of Alice' 'the half of B
 check "a half and the other one, swapped" sh -c '! python3 "$0/terminal.py" "the half of Bob" \
     "the half of Alice" -- certmill key test asked.key' "$here"
 
+check "a new one, typed otherwise the second time" sh -c '! python3 "$0/terminal.py" \
+    "some phrase" "same phrase" -- certmill init typed >screen' "$here"
+check "is told so" grep -q 'passphrase: not the same both times' screen
+
 # ---- a token
 for type in p256 p384 ed25519 rsa:2048; do
     uri="pkcs11:token=hsm;object=ca-${type/:/-}"

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 parse=$2/tests/e2e/parse.py
 
-certmill init i --ca p256=p256 --ca p384=p384 --ca rsa2048=rsa:2048 --ca rsa4096=rsa:4096 \
+certmill init i --ca p256=p256 --ca p384=p384 --ca rsa2048=rsa:2048 \
+    --ca rsa3072=rsa:3072 --ca rsa4096=rsa:4096 \
     --ca ed25519=ed25519 --ca sm2=sm2 --subject "C=CN,O=Example" --passphrase-file pass >/dev/null
 start i
 
@@ -28,12 +29,12 @@ verify() { # CA CERTIFICATE
     openssl verify "${sm2[@]}" -CAfile "i/ca/$1.pem" "$2"
 }
 
-for type in p256 p384 rsa2048 rsa4096 ed25519 sm2; do
+for type in p256 p384 rsa2048 rsa3072 rsa4096 ed25519 sm2; do
     new_key "$type" "$type.key"
     new_csr "$type" "$type.key" "$type.csr"
 done
 
-for type in p256 p384 rsa2048 rsa4096 ed25519 sm2; do
+for type in p256 p384 rsa2048 rsa3072 rsa4096 ed25519 sm2; do
     profile=(--profile tls-server --dns www.example.cn)
     case $type in
     ed25519 | sm2) profile=(--profile enterprise --value uscc=91350100M000100Y43) ;;
@@ -65,12 +66,12 @@ refused "same id, other body" 1 IDEMPOTENCY_CONFLICT certmill issue --dir i --pr
 check "found by holder" certmill find --dir i --identity uscc=91350100M000100Y43
 check "both of them" test "$(wc -l <out)" -eq 2
 check "found by time, as JSON" certmill find --dir i --from 2020-01-01 --json
-check "well-formed JSON, all six" python3 -c \
-    'import json; assert len(json.load(open("out"))) == 6'
+check "well-formed JSON, all seven" python3 -c \
+    'import json; assert len(json.load(open("out"))) == 7'
 check "a dry run answers dates" certmill issue --dir i --profile tls-server --dry-run \
     --dns www.example.cn p256.csr
 check "and keeps nothing" certmill find --dir i --from 2020-01-01
-check "still six" test "$(wc -l <out)" -eq 6
+check "still seven" test "$(wc -l <out)" -eq 7
 
 copies=()
 for _ in $(seq 100); do copies+=(p256.csr); done
@@ -83,7 +84,7 @@ refused "no such CA" 1 ' nobody: CA_UNKNOWN' certmill ca show nobody --dir i
 unknown=010101010101010101010101010101010101
 refused "no such certificate" 1 " $unknown: NOT_FOUND" certmill get --dir i $unknown
 check "statistics" certmill stats --dir i --json
-check "in JSON" python3 -c 'import json; assert json.load(open("out"))["store.certificates"] == 106'
+check "in JSON" python3 -c 'import json; assert json.load(open("out"))["store.certificates"] == 107'
 check "messages are counted" python3 -c 'import json; assert json.load(open("out"))["messages"] > 20'
 
 elsewhere=CERTMILL_URL=ipc://$work/nowhere
@@ -94,6 +95,20 @@ refused "what cannot be written was issued" 1 '--request-id end-to-end-request-o
     --out nowhere/x.pem p256.csr
 check "and is there under its id" certmill issue --dir i --profile tls-server \
     --dns www.example.cn --request-id end-to-end-request-out p256.csr
+mkfifo pipe
+(cat pipe >piped) &
+check "what is no file is written into" certmill issue --dir i --profile tls-server \
+    --dns www.example.cn --request-id end-to-end-request-out --out pipe p256.csr
+wait $!
+check "whole" openssl verify -CAfile i/ca/p256.pem piped
+check "and stays what it is" test -p pipe
+(cat pipe >piped) &
+check "by a list, too" certmill crl export --dir i --ca p256 --out pipe
+wait $!
+check "whole" cmp piped i/crl/p256.crl
+check "and stays what it is" test -p pipe
+refused "whom to trust is not there" 1 'nobody.pem: No such file' certmill health \
+    --url tls+tcp://127.0.0.1:1 --tls-ca nobody.pem
 refused "a full disk behind a pipe" 1 'No space' sh -c 'certmill find --dir i --from 2020-01-01 >/dev/full'
 
 check "SIGTERM: exit 0" stop

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Data files that are cut, empty, foreign, or have flipped bits: told of, never believed. */
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "tests/support/store.h"
@@ -73,6 +76,32 @@ static void check_refused(const char *what)
     options.is_read_only = true;
     err = store_open(test_path, &options, &store);
     cr_assert(err == CA_ERR_STORAGE_CORRUPT, "%s, read only: %s", what, ca_err_text(err));
+}
+
+/* The kind of file system that the store is told it is on; 0: the one it is on. */
+static unsigned told_type;
+
+int fstatfs(int fd, struct statfs *status)
+{
+    int rc = (int)syscall(SYS_fstatfs, fd, status);
+
+    if (told_type != 0)
+        status->f_type = told_type;
+    return rc;
+}
+
+Test(damage, a_network_file_system_is_refused)
+{
+    static const unsigned types[] = { NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, 0xff534d42, 0xfe534d42 };
+    struct store *store;
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        told_type = types[i];
+        check_err(store_open(test_path, &test_options, &store), CA_ERR_CONFIG);
+    }
+    told_type = EXT4_SUPER_MAGIC;
+    check_ok(store_open(test_path, &test_options, &store));
+    store_close(store);
 }
 
 Test(damage, a_cut_file_is_refused)

@@ -357,6 +357,21 @@ static void take_room(const char *path)
     close(fd);
 }
 
+Test(privileged, a_read_only_file_system_is_told)
+{
+    store_close(store);
+    store = NULL;
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount(test_dir, test_dir, NULL, MS_BIND, NULL) != 0 ||
+        mount(NULL, test_dir, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) != 0)
+        cr_skip_test("may not mount");
+    check_err(store_open(test_path, &test_options, &store), CA_ERR_DENIED);
+    cr_assert_null(store);
+    cr_assert_eq(umount(test_dir), 0);
+    store = test_open();
+    test_check_whole(store);
+}
+
 Test(privileged, a_full_disk_refuses_intents_and_recovers_when_there_is_room)
 {
     char ballast[96];

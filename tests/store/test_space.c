@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks written ahead of the pages that are in use. */
+/* Pages that a dead reader keeps in use, and blocks written ahead of those that are. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 
 #include "tests/support/store.h"
 
@@ -92,5 +94,49 @@ Test(space, what_is_in_use_is_left_alone)
     test_check_whole(store);
     store_close(store);
     store = test_open();
+    test_check_whole(store);
+}
+
+/* ---- readers that died */
+
+/* A process with a view of the store as it is now; killed with the view open. */
+static void die_reading(void)
+{
+    struct store_options options = test_options;
+    struct store_view *view;
+    struct store *reader;
+    int fds[2], status;
+    char byte;
+
+    options.is_read_only = true;
+    cr_assert_eq(pipe(fds), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (store_open(test_path, &options, &reader) == CA_OK &&
+            store_view_open(reader, &view) == CA_OK && store_view_renew(view) == CA_OK &&
+            write(fds[1], "v", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    close(fds[1]);
+    cr_assert_eq(read(fds[0], &byte, 1), 1);
+    close(fds[0]);
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    cr_assert(WIFSIGNALED(status));
+}
+
+/* A commit rewrites about twenty pages, and takes the place of those of the one before. */
+Test(space, pages_that_a_dead_reader_saw_are_used_again)
+{
+    enum { ROUNDS = 2000, GROWTH_MAX = 30 << 20 };
+
+    test_issue(store, 1, 100, 100);
+    store_close(store);
+    store = test_open();
+    die_reading();
+    uint64_t before = used();
+    test_issue(store, 100, 100 + ROUNDS, 1);
+    cr_assert_lt(used() - before, GROWTH_MAX, "%" PRIu64, used() - before);
     test_check_whole(store);
 }
