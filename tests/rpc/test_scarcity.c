@@ -22,23 +22,32 @@ static pthread_cond_t ready = PTHREAD_COND_INITIALIZER;
 static uint8_t answer_bytes[ANSWER_MAX];
 static size_t answer_len; /* 0: none yet */
 
-static void take_answer(void *arg, struct rpc_call *call)
+static void *pack_answer(void *arg, struct rpc_call *call)
 {
-    size_t size = rpc_call_answer_size(call);
+    size_t *len = arg;
+
+    *len = rpc_call_answer_size(call);
+    cr_assert(*len <= sizeof(answer_bytes));
+    rpc_call_answer_pack(call, answer_bytes);
+    rpc_call_free(call);
+    return len;
+}
+
+static void send_answer(void *arg, void *packed)
+{
+    const size_t *len = packed;
 
     (void)arg;
-    cr_assert(size <= sizeof(answer_bytes));
     pthread_mutex_lock(&lock);
-    rpc_call_answer_pack(call, answer_bytes);
-    answer_len = size;
+    answer_len = *len;
     pthread_cond_signal(&ready);
     pthread_mutex_unlock(&lock);
-    rpc_call_free(call);
 }
 
 static enum ca_err open_all(void)
 {
-    const struct rpc_outlet outlet = { take_answer, NULL };
+    static size_t packed_len; /* one call at a time */
+    const struct rpc_outlet outlet = { pack_answer, send_answer, &packed_len };
     char path[96];
 
     snprintf(path, sizeof(path), "%s/data", instance.dir);

@@ -139,7 +139,7 @@ Test(lists, a_damaged_profile_is_named_and_hides_no_other)
     check_ok(store_find_profiles(view, NULL, found, LIST_MAX, &count));
     cr_assert_eq(count, 5);
     for (size_t i = 0; i < count; i++) {
-        cr_assert_eq(found[i].is_damaged, test_is_digest(&found[i].id, &id));
+        cr_assert_eq(found[i].is_damaged, store_digest_equal(&found[i].id, &id));
         cr_assert_eq(found[i].name.len, found[i].is_damaged ? 0 : strlen("profile"));
         damaged_count += found[i].is_damaged;
     }
