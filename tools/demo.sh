@@ -54,6 +54,7 @@ echo "   $ certmilld --config instance/certmill.conf --passphrase-file passphras
 certmilld --config instance/certmill.conf --passphrase-file passphrase --ready-fd 9 \
     9>ready >/dev/null 2>daemon.log &
 daemon=$!
+# If it ends instead, read does so too; the minute is for one that hangs.
 read -r -t 60 _ <ready || {
     cat daemon.log
     exit 1

@@ -47,7 +47,8 @@ finish() {
 }
 
 # start INSTANCE [PASSPHRASE-OPTION...]: the daemon, ready. Without options the passphrase is in
-# the file $passphrase, or pass.
+# the file $passphrase, or pass. One that ends instead closes the fifo, and is told at once; the
+# minute is for one that hangs, as ctest's own limit would end this script without a word.
 start() {
     local instance=$1
     shift
