@@ -83,7 +83,7 @@ enum ca_err store_datafile_check(const char *path)
     free(name);
     if (fd < 0)
         return number == ENOENT || number == ELOOP ? CA_ERR_STORAGE_CORRUPT
-                                                   : store_file_open_error(number);
+                                                   : store_file_path_error(number);
     if (!file_is_whole(fd))
         err = CA_ERR_STORAGE_CORRUPT;
     close(fd);

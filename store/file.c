@@ -24,7 +24,7 @@ enum ca_err store_file_error(int number)
     }
 }
 
-enum ca_err store_file_open_error(int number)
+enum ca_err store_file_path_error(int number)
 {
     switch (number) {
     case ENOENT:

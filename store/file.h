@@ -7,9 +7,8 @@
 
 /* STORAGE_FULL: no space, quota, file size limit; NOMEM: also file descriptors; else STORAGE. */
 enum ca_err store_file_error(int number);
-/* The same of what has a name: NOT_FOUND, DENIED where a mode or a read-only file system refuses.
- */
-enum ca_err store_file_open_error(int number);
+/* Likewise of a path: NOT_FOUND and DENIED, too. */
+enum ca_err store_file_path_error(int number);
 CA_MUST_CHECK enum ca_err store_file_write(int fd, const uint8_t *bytes, size_t len, uint64_t at);
 /* Space on disk for the range, and the file at least that long. CA_OK where it is not supported. */
 CA_MUST_CHECK enum ca_err store_file_allocate(int fd, uint64_t at, uint64_t len);

@@ -55,7 +55,7 @@ static enum ca_err open_folder(const char *path, int *fd_out)
     if (folder == NULL)
         return CA_ERR_NOMEM;
     *fd_out = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    enum ca_err err = *fd_out < 0 ? store_file_open_error(errno) : CA_OK;
+    enum ca_err err = *fd_out < 0 ? store_file_path_error(errno) : CA_OK;
     free(folder);
     return err;
 }
@@ -98,7 +98,7 @@ static enum ca_err open_named(struct store_publish *publish, mode_t mode)
         int number = errno;
         free(name);
         if (number != EEXIST)
-            return store_file_open_error(number);
+            return store_file_path_error(number);
     }
     return err;
 }
@@ -113,7 +113,7 @@ static enum ca_err open_file(struct store_publish *publish,
         if (publish->fd >= 0)
             return CA_OK;
         if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT)
-            return store_file_open_error(errno);
+            return store_file_path_error(errno);
     }
     return open_named(publish, mode);
 }
@@ -136,7 +136,7 @@ static enum ca_err link_file(struct store_publish *publish)
         int number = errno;
         free(name);
         if (number != EEXIST)
-            return number == ENOENT ? CA_ERR_STORAGE : store_file_open_error(number); /* no /proc */
+            return number == ENOENT ? CA_ERR_STORAGE : store_file_path_error(number); /* no /proc */
     }
     return err;
 }
@@ -157,7 +157,7 @@ static enum ca_err write_buffer(struct store_publish *publish, size_t buffer, si
         return store_file_write(publish->fd, buffer_of(publish, buffer), len, at);
 
     int number = store_ring_write(publish->ring, buffer, len, at);
-    return number == 0 ? CA_OK : store_file_open_error(number);
+    return number == 0 ? CA_OK : store_file_path_error(number);
 }
 
 /* Nothing in flight any more. */
@@ -167,7 +167,7 @@ static enum ca_err settle(struct store_publish *publish)
         return CA_OK;
 
     int number = store_ring_settle(publish->ring);
-    return number == 0 ? CA_OK : store_file_open_error(number);
+    return number == 0 ? CA_OK : store_file_path_error(number);
 }
 
 /* A buffer other than the front that nobody writes from. */
@@ -178,7 +178,7 @@ static enum ca_err next_buffer(struct store_publish *publish, size_t *buffer_out
         return CA_OK;
     }
     int number = store_ring_wait_buffer(publish->ring, 1, buffer_out);
-    return number == 0 ? CA_OK : store_file_open_error(number);
+    return number == 0 ? CA_OK : store_file_path_error(number);
 }
 
 /* The disk begins with what is surely written while the rest is made: then the sync at the end
@@ -329,18 +329,18 @@ static enum ca_err write_rest(struct store_publish *publish, bool is_synced)
     if (err == CA_OK)
         err = settle(publish);
     if (err == CA_OK && publish->allocated > len && ftruncate(publish->fd, (off_t)len) != 0)
-        err = store_file_open_error(errno);
+        err = store_file_path_error(errno);
     if (err != CA_OK)
         return err;
     if (publish->ring != NULL && is_synced) {
         int number = store_ring_write_synced(publish->ring, 0, front_used, 0);
-        return number == 0 ? CA_OK : store_file_open_error(number);
+        return number == 0 ? CA_OK : store_file_path_error(number);
     }
     if ((err = write_buffer(publish, 0, front_used, 0)) != CA_OK ||
         (err = settle(publish)) != CA_OK)
         return err;
     if (is_synced && fsync(publish->fd) != 0)
-        return store_file_open_error(errno);
+        return store_file_path_error(errno);
     return CA_OK;
 }
 
@@ -371,7 +371,7 @@ static enum ca_err name_file(struct store_publish *publish)
     if (publish->temporary == NULL && (err = link_file(publish)) != CA_OK)
         return err;
     if (renameat(publish->folder, publish->temporary, publish->folder, name_of(publish->path)) != 0)
-        return store_file_open_error(errno);
+        return store_file_path_error(errno);
     free(publish->temporary);
     publish->temporary = NULL;
     return fsync(publish->folder) == 0 ? CA_OK : CA_ERR_STORAGE;
@@ -386,7 +386,7 @@ enum ca_err store_publish_commit(struct store_publish *publish)
     if (err == CA_OK && !is_written)
         err = write_rest(publish, true);
     else if (err == CA_OK && fsync(publish->fd) != 0)
-        err = store_file_open_error(errno);
+        err = store_file_path_error(errno);
     if (err == CA_OK)
         err = name_file(publish);
     store_publish_abort(publish);

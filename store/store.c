@@ -180,7 +180,7 @@ static enum ca_err open_lock(struct store *store, int dir_fd)
 {
     store->lock_fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (store->lock_fd < 0)
-        return store_file_open_error(errno);
+        return store_file_path_error(errno);
     if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? CA_ERR_IN_USE : CA_ERR_STORAGE;
     return CA_OK;
@@ -192,7 +192,7 @@ static enum ca_err open_place(struct store *store, const char *path)
     enum ca_err err;
 
     if (dir_fd < 0)
-        return store_file_open_error(errno);
+        return store_file_path_error(errno);
     err = store_file_check_local(dir_fd);
     if (err == CA_OK && !store->options.is_read_only)
         err = open_lock(store, dir_fd);
@@ -217,7 +217,7 @@ static enum ca_err open_env(struct store *store, const char *path)
         return CA_ERR_STORAGE;
     int rc = mdb_env_open(store->env, path, flags, 0600);
     if (rc != 0)
-        return rc > 0 ? store_file_open_error(rc) : store_from_lmdb(rc);
+        return rc > 0 ? store_file_path_error(rc) : store_from_lmdb(rc);
     mdb_reader_check(store->env, &dead);
     return CA_OK;
 }

@@ -205,6 +205,12 @@ static bool take(void *arg, size_t option, const char *value)
     return false;
 }
 
+static bool is_request(const struct pem_block *block)
+{
+    return strcmp(block->label, "CERTIFICATE REQUEST") == 0 ||
+           strcmp(block->label, "NEW CERTIFICATE REQUEST") == 0;
+}
+
 /* PEM or DER; what is wrong with the request itself is for the CA to say. */
 static enum ca_err load_csr(struct issue *issue, struct task *task)
 {
@@ -222,10 +228,12 @@ static enum ca_err load_csr(struct issue *issue, struct task *task)
     err = CA_OK;
     if (len > 0 && data[0] == DER_SEQUENCE) {
         task->csr = ca_arena_copy(issue->arena, text);
-    } else if (pem_next(&text, issue->arena, &block) == CA_OK &&
-               (strcmp(block.label, "CERTIFICATE REQUEST") == 0 ||
-                strcmp(block.label, "NEW CERTIFICATE REQUEST") == 0)) {
+    } else if (pem_next(&text, issue->arena, &block) == CA_OK && is_request(&block)) {
         task->csr = block.der;
+        if (pem_next(&text, issue->arena, &block) == CA_OK && is_request(&block)) {
+            command_wrong("%s: more than one certification request", task->path);
+            err = CA_ERR_CSR_PARSE;
+        }
     } else {
         command_wrong("%s: no certification request, neither PEM nor DER", task->path);
         err = CA_ERR_CSR_PARSE;

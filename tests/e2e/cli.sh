@@ -19,6 +19,7 @@ refused "daemon: no file" 2 'nowhere: No such file' certmilld --config nowhere
 refused "daemon: no option" 2 "takes options only, not 'extra'" certmilld --config x extra
 refused "daemon: no number" 2 'not a descriptor: x' certmilld --config x --ready-fd x
 openssl req -new -newkey ed25519 -nodes -keyout /dev/null -subj "/CN=x" -out good.csr 2>/dev/null
+cat good.csr good.csr >two.csr
 head -c 1000 /dev/zero >long
 : >void
 while IFS=$'\t' read -r pattern arguments; do
