@@ -58,12 +58,3 @@ CA_MUST_CHECK enum ca_err rpc_crl_keeper_alarms(struct rpc_crl_keeper *keeper,
 
 /* Blocks until nothing is due or ordered, or what is must wait to be tried again: for tests. */
 void rpc_crl_keeper_rest(struct rpc_crl_keeper *keeper);
-
-/* ---- shared with rpc/crl_service.c */
-
-/* CA_UNKNOWN; CRL_UNKNOWN for a shard it does not have. */
-CA_MUST_CHECK enum ca_err rpc_crl_find_scope(const struct rpc_config *config,
-                                             const Certmill__CrlScope *scope, size_t *ca_out);
-/* False: no memory. */
-bool rpc_crl_info_fill(struct rpc_call *call, const struct rules_issuer *issuer, uint32_t shard,
-                       const struct store_crl *record, Certmill__CrlInfo *info_out);
