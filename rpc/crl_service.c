@@ -216,7 +216,7 @@ static enum ca_err get_part(struct rpc_worker *worker, struct rpc_call *call, si
     const struct rules_issuer *issuer = &config->cas[ca].issuer;
     enum rpc_crl_kind kind =
         asked->kind == CERTMILL__CRL_KIND__CRL_DELTA ? RPC_CRL_DELTA : RPC_CRL_FULL;
-    struct rpc_crl_published published;
+    struct rpc_crl_published published, now;
     char path[RPC_CRL_PATH_SIZE];
     struct ca_bytes part;
     enum ca_err err;
@@ -234,6 +234,10 @@ static enum ca_err get_part(struct rpc_worker *worker, struct rpc_call *call, si
     *refusal = (struct ca_refusal){ "number", "not the current list" };
     if ((err = read_part(path, &published, asked->offset, call->arena, &part)) != CA_OK)
         return err;
+    /* Two lists later the same file may be there again, by way of the reserve. */
+    if (!rpc_crl_keeper_find(worker->engine->crl_keeper, ca, asked->scope->shard, kind, &now) ||
+        now.record.number != published.record.number)
+        return CA_ERR_CRL_UNKNOWN;
     answer->info = rpc_call_alloc(call, sizeof(*answer->info));
     if (answer->info == NULL)
         return CA_ERR_BUSY;

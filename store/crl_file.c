@@ -365,6 +365,7 @@ static enum ca_err make(struct making *making, struct store_crl_made *made,
         (err = pass_gate(making, made, refusal)) != CA_OK)
         return err;
     made->len = store_publish_len(making->publish);
+    made->is_from_reserve = store_publish_is_reserve(making->publish);
     memcpy(made->tbs_sha256, making->sha256.bytes, sizeof(made->tbs_sha256));
     return CA_OK;
 }

@@ -39,6 +39,7 @@ struct store_crl_made {
     uint8_t tbs_sha256[32]; /* of TBSCertList */
     uint8_t sha256[32];     /* of the file */
     struct rules_crl_difference difference;
+    bool is_from_reserve; /* the disk is full */
 };
 
 /*
