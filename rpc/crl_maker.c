@@ -432,7 +432,12 @@ static enum ca_err write_list(struct making *making)
     record->base_number = making->made->kind == RPC_CRL_DELTA ? making->info.full.number : 0;
     if (record->base_number > 0)
         form.base_number = number_of(record->base_number, base_number);
-    if (issuer->crl_url.len > 0 && form.url.len == 0)
+    if (making->made->kind == RPC_CRL_FULL)
+        form.freshest_url =
+            rules_crl_delta_url(issuer, making->order->scope.shard, making->maker->arena);
+    if ((issuer->crl_url.len > 0 && form.url.len == 0) ||
+        (making->made->kind == RPC_CRL_FULL && issuer->crl_delta_url.len > 0 &&
+         form.freshest_url.len == 0))
         return CA_ERR_NOMEM;
     enum ca_err err = store_crl_write(making->path, &job, &options, &made, making->refusal);
     record->entry_count = made.difference.after;

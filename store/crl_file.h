@@ -29,8 +29,9 @@ struct store_crl_job {
     struct store_crl_source source;
     struct keys_signer *signer;
     struct crypto *crypto;
-    /* crypto, signed_digest, sha256, hash_tbs, issuer, key_id, url, only_user_certs and is_delta
-     * are filled in from the job; the caller sets previous, key, and the other functions. */
+    /* crypto, signed_digest, sha256, hash_tbs, issuer, key_id, url, only_user_certs, freshest_url
+     * and is_delta are filled in from the job; the caller sets previous, key, and the other
+     * functions. */
     struct rules_crl_gate gate;
 };
 
