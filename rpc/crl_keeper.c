@@ -21,6 +21,8 @@ enum {
     RETRY_DOUBLINGS_MAX = 6,
     ALARM_LEN_MAX = 128,
     NO_SHARD = -1,
+    LOOKS_FIRST = 512, /* at reserves in one go, until all were seen once */
+    LOOKS = 32,        /* in each tick from then on */
     NICENESS = 10, /* a tenth of the processor time of another thread, where there is not enough */
 };
 
@@ -75,7 +77,7 @@ struct rpc_crl_keeper {
     atomic_bool is_stopping;
     size_t next_ca;           /* whose turn it is; the thread's */
     uint32_t next_shard;      /* of that CA */
-    struct task next_reserve; /* to be looked at; the thread's, as the number of those seen */
+    struct task next_reserve; /* to be looked at; the thread's, as the number of looks */
     size_t reserves_seen, reserve_count;
 
     pthread_mutex_t lock; /* guards what follows, and what is published */
@@ -265,13 +267,8 @@ static void keep_reserve(struct rpc_crl_keeper *keeper, const struct task *task)
     pthread_mutex_unlock(&keeper->lock);
 }
 
-/* One list at a time, round and round: what is revoked makes the next one longer. */
-static void keep_next_reserve(struct rpc_crl_keeper *keeper)
+static void go_to_next(struct rpc_crl_keeper *keeper, struct task *next)
 {
-    struct task *next = &keeper->next_reserve;
-
-    keep_reserve(keeper, next);
-    keeper->reserves_seen++;
     next->kind++;
     if (next->kind < RPC_CRL_KIND_COUNT)
         return;
@@ -280,7 +277,21 @@ static void keep_next_reserve(struct rpc_crl_keeper *keeper)
     if (next->shard < next->ca->ca->issuer.crl_shard_count)
         return;
     next->shard = 0;
-    next->ca = next->ca + 1 < keeper->cas + keeper->ca_count ? next->ca + 1 : keeper->cas;
+    next->ca++;
+    if (next->ca == keeper->cas + keeper->ca_count)
+        next->ca = keeper->cas;
+}
+
+/* Some of them, round and round: what is revoked makes the next list longer. */
+static void keep_reserves(struct rpc_crl_keeper *keeper)
+{
+    size_t looks = keeper->reserves_seen < keeper->reserve_count ? LOOKS_FIRST : LOOKS;
+
+    for (size_t i = 0; i < looks && i < keeper->reserve_count; i++) {
+        keep_reserve(keeper, &keeper->next_reserve);
+        go_to_next(keeper, &keeper->next_reserve);
+    }
+    keeper->reserves_seen += looks;
 }
 
 /* ---- making */
@@ -638,7 +649,7 @@ static void *keeper_run(void *arg)
         } else {
             look_for_overdue(keeper);
             pthread_mutex_unlock(&keeper->lock);
-            keep_next_reserve(keeper);
+            keep_reserves(keeper);
             pthread_mutex_lock(&keeper->lock);
             if (keeper->reserves_seen >= keeper->reserve_count)
                 wait_for_work(keeper, asked);
