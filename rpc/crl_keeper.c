@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "rpc/crl_service.h"
 #include "rpc/log.h"
 
 enum {
@@ -20,6 +21,8 @@ enum {
     RETRY_DOUBLINGS_MAX = 6,
     ALARM_LEN_MAX = 128,
     NO_SHARD = -1,
+    LOOKS_FIRST = 512, /* at reserves in one go, until all were seen once */
+    LOOKS = 32,        /* in each tick from then on */
     NICENESS = 10, /* a tenth of the processor time of another thread, where there is not enough */
 };
 
@@ -30,10 +33,18 @@ struct trouble {
     uint64_t retry_us; /* of the monotonic clock */
 };
 
+/* Of the room for the next list; what is worse is further below. */
+enum reserve {
+    RESERVE_KEPT,
+    RESERVE_NEEDED, /* there is no other room on the disk */
+    RESERVE_MISSING,
+};
+
 struct published {
     struct rpc_crl_published list;
     bool is_stale; /* the file is not the list that was recorded */
     struct trouble trouble;
+    enum reserve reserve;
 };
 
 struct shard {
@@ -49,6 +60,13 @@ struct keeper_ca {
     struct trouble trouble;
 };
 
+/* One list that is to be made. */
+struct task {
+    struct keeper_ca *ca;
+    uint32_t shard;
+    enum rpc_crl_kind kind;
+};
+
 struct rpc_crl_keeper {
     struct rpc_crl_host host;
     struct rpc_crl_maker *maker;
@@ -57,8 +75,10 @@ struct rpc_crl_keeper {
     pthread_t thread;
     bool is_started;
     atomic_bool is_stopping;
-    size_t next_ca;      /* whose turn it is; the thread's */
-    uint32_t next_shard; /* of that CA */
+    size_t next_ca;           /* whose turn it is; the thread's */
+    uint32_t next_shard;      /* of that CA */
+    struct task next_reserve; /* to be looked at; the thread's, as the number of looks */
+    size_t reserves_seen, reserve_count;
 
     pthread_mutex_t lock; /* guards what follows, and what is published */
     pthread_cond_t work;  /* for the thread */
@@ -67,13 +87,6 @@ struct rpc_crl_keeper {
     size_t order_count;
     uint64_t asked, rested; /* looks around asked for, and done */
     struct trouble trouble;
-};
-
-/* One list that is to be made. */
-struct task {
-    struct keeper_ca *ca;
-    uint32_t shard;
-    enum rpc_crl_kind kind;
 };
 
 static struct published *published_of(const struct task *task)
@@ -213,6 +226,74 @@ bool rpc_crl_keeper_find(struct rpc_crl_keeper *keeper, size_t ca, uint32_t shar
     return true;
 }
 
+/* ---- room for the next list */
+
+static void told_reserve(const struct task *task, enum reserve reserve, enum ca_err err)
+{
+    const char *ca = task->ca->ca->issuer.name, *kind = rpc_crl_kind_name(task->kind);
+
+    if (reserve == RESERVE_KEPT)
+        log_info("disk has room for the next CRL again", "ca=%s shard=%" PRIu32 " kind=%s", ca,
+                 task->shard, kind);
+    else if (reserve == RESERVE_NEEDED)
+        log_warn("disk has no room for the next CRL but its reserve",
+                 "ca=%s shard=%" PRIu32 " kind=%s", ca, task->shard, kind);
+    else
+        log_error("no room can be kept for the next CRL", "ca=%s shard=%" PRIu32 " kind=%s code=%s",
+                  ca, task->shard, kind, ca_err_name(err));
+}
+
+static void keep_reserve(struct rpc_crl_keeper *keeper, const struct task *task)
+{
+    struct published *published = published_of(task);
+    const struct rpc_crl_order order = {
+        .ca = task->ca->ca,
+        .scope = { task->ca->issuer, task->shard },
+        .kind = task->kind,
+    };
+    bool has_room;
+
+    if (published->list.record.number == 0 ||
+        rpc_crl_due_s(&task->ca->ca->crl, task->kind, &published->list.record) == RPC_CRL_NEVER)
+        return;
+    enum ca_err err = rpc_crl_keep_reserve(keeper->maker, &order, &has_room);
+    enum reserve reserve = err != CA_OK ? RESERVE_MISSING
+                           : has_room   ? RESERVE_KEPT
+                                        : RESERVE_NEEDED;
+    if (reserve != published->reserve)
+        told_reserve(task, reserve, err);
+    pthread_mutex_lock(&keeper->lock);
+    published->reserve = reserve;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+static void go_to_next(struct rpc_crl_keeper *keeper, struct task *next)
+{
+    next->kind++;
+    if (next->kind < RPC_CRL_KIND_COUNT)
+        return;
+    next->kind = RPC_CRL_FULL;
+    next->shard++;
+    if (next->shard < next->ca->ca->issuer.crl_shard_count)
+        return;
+    next->shard = 0;
+    next->ca++;
+    if (next->ca == keeper->cas + keeper->ca_count)
+        next->ca = keeper->cas;
+}
+
+/* Some of them, round and round: what is revoked makes the next list longer. */
+static void keep_reserves(struct rpc_crl_keeper *keeper)
+{
+    size_t looks = keeper->reserves_seen < keeper->reserve_count ? LOOKS_FIRST : LOOKS;
+
+    for (size_t i = 0; i < looks && i < keeper->reserve_count; i++) {
+        keep_reserve(keeper, &keeper->next_reserve);
+        go_to_next(keeper, &keeper->next_reserve);
+    }
+    keeper->reserves_seen += looks;
+}
+
 /* ---- making */
 
 static void told(const struct task *task, const struct rpc_crl_made *made, uint64_t took_us)
@@ -259,6 +340,7 @@ static enum ca_err make(struct rpc_crl_keeper *keeper, const struct task *task,
     if (err == CA_OK)
         told(&was_made, made, monotonic_us(keeper) - start_us);
     rpc_crl_maker_rest(keeper->maker);
+    keep_reserve(keeper, &was_made);
     return err;
 }
 
@@ -357,72 +439,73 @@ static void look_for_overdue(struct rpc_crl_keeper *keeper)
     }
 }
 
-enum ca_err rpc_crl_keeper_alarms(struct rpc_crl_keeper *keeper, struct ca_arena *arena,
-                                  char **alarms, size_t *count_out)
+/* The worst of a CA's reserves, and whose it is. */
+static enum reserve find_reserve(const struct keeper_ca *ca, int64_t *shard_out)
 {
-    enum ca_err err = CA_OK;
-    size_t count = 0;
+    enum reserve worst = RESERVE_KEPT;
+
+    for (uint32_t i = 0; i < ca->ca->issuer.crl_shard_count; i++) {
+        for (size_t kind = 0; kind < RPC_CRL_KIND_COUNT; kind++) {
+            enum reserve reserve = ca->shards[i].published[kind].reserve;
+            if (reserve <= worst)
+                continue;
+            worst = reserve;
+            *shard_out = i;
+        }
+    }
+    return worst;
+}
+
+struct alarms {
+    struct ca_arena *arena;
+    char **texts;
+    size_t count;
+};
+
+/* False: no memory. */
+static bool alarm_put(struct alarms *alarms, const char *word, const struct keeper_ca *ca,
+                      int64_t shard)
+{
+    char *text = ca_arena_alloc(alarms->arena, ALARM_LEN_MAX), number[24] = "";
+
+    if (text == NULL)
+        return false;
+    if (ca->ca->issuer.crl_shard_count > 1)
+        snprintf(number, sizeof(number), ":%" PRId64, shard);
+    snprintf(text, ALARM_LEN_MAX, "%s:%s%s", word, ca->ca->issuer.name, number);
+    alarms->texts[alarms->count++] = text;
+    return true;
+}
+
+static bool alarms_of(struct alarms *alarms, const struct keeper_ca *ca)
+{
+    static const char *const reserve_words[] = {
+        [RESERVE_NEEDED] = "CRL_STORAGE_FULL", [RESERVE_MISSING] = "CRL_RESERVE"
+    };
+    int64_t shard = 0;
+
+    if (ca->overdue_shard != NO_SHARD && !alarm_put(alarms, "CRL_OVERDUE", ca, ca->overdue_shard))
+        return false;
+    enum reserve reserve = find_reserve(ca, &shard);
+    return reserve == RESERVE_KEPT || alarm_put(alarms, reserve_words[reserve], ca, shard);
+}
+
+enum ca_err rpc_crl_keeper_alarms(struct rpc_crl_keeper *keeper, struct ca_arena *arena,
+                                  char **texts, size_t *count_out)
+{
+    struct alarms alarms = { .arena = arena, .texts = texts };
+    bool has_memory = true;
 
     pthread_mutex_lock(&keeper->lock);
     look_for_overdue(keeper);
-    for (size_t i = 0; i < keeper->ca_count && err == CA_OK; i++) {
-        const struct keeper_ca *ca = &keeper->cas[i];
-        char shard[24] = "";
-        if (ca->overdue_shard == NO_SHARD)
-            continue;
-        char *text = ca_arena_alloc(arena, ALARM_LEN_MAX);
-        if (text == NULL) {
-            err = CA_ERR_BUSY;
-            continue;
-        }
-        if (ca->ca->issuer.crl_shard_count > 1)
-            snprintf(shard, sizeof(shard), ":%" PRId64, ca->overdue_shard);
-        snprintf(text, ALARM_LEN_MAX, "CRL_OVERDUE:%s%s", ca->ca->issuer.name, shard);
-        alarms[count++] = text;
-    }
+    for (size_t i = 0; i < keeper->ca_count && has_memory; i++)
+        has_memory = alarms_of(&alarms, &keeper->cas[i]);
     pthread_mutex_unlock(&keeper->lock);
-    *count_out = count;
-    return err;
+    *count_out = alarms.count;
+    return has_memory ? CA_OK : CA_ERR_BUSY;
 }
 
 /* ---- orders */
-
-enum ca_err rpc_crl_find_scope(const struct rpc_config *config, const Certmill__CrlScope *scope,
-                               size_t *ca_out)
-{
-    if (scope == NULL)
-        return CA_ERR_CA_UNKNOWN;
-    for (*ca_out = 0; *ca_out < config->ca_count; ++*ca_out) {
-        const struct rules_issuer *issuer = &config->cas[*ca_out].issuer;
-        if (strcmp(issuer->name, scope->ca) == 0)
-            return scope->shard < issuer->crl_shard_count ? CA_OK : CA_ERR_CRL_UNKNOWN;
-    }
-    return CA_ERR_CA_UNKNOWN;
-}
-
-bool rpc_crl_info_fill(struct rpc_call *call, const struct rules_issuer *issuer, uint32_t shard,
-                       const struct store_crl *record, Certmill__CrlInfo *info_out)
-{
-    struct ca_bytes digest =
-        ca_arena_copy(call->arena, ca_bytes_of(record->sha256, sizeof(record->sha256)));
-
-    info_out->scope = rpc_call_alloc(call, sizeof(*info_out->scope));
-    if (info_out->scope == NULL || digest.data == NULL)
-        return false;
-    certmill__crl_scope__init(info_out->scope);
-    info_out->scope->ca = rpc_text(issuer->name);
-    info_out->scope->shard = shard;
-    info_out->kind =
-        record->base_number > 0 ? CERTMILL__CRL_KIND__CRL_DELTA : CERTMILL__CRL_KIND__CRL_FULL;
-    info_out->number = record->number;
-    info_out->base_number = record->base_number;
-    info_out->this_update = record->this_update_s;
-    info_out->next_update = record->next_update_s;
-    info_out->entries = record->entry_count;
-    info_out->size = record->len;
-    info_out->sha256 = rpc_binary(digest);
-    return true;
-}
 
 static bool serve_item(struct rpc_crl_keeper *keeper, struct rpc_call *call,
                        const Certmill__CrlMakeItem *item, Certmill__CrlInfo *info)
@@ -565,7 +648,11 @@ static void *keeper_run(void *arg)
             pthread_mutex_lock(&keeper->lock);
         } else {
             look_for_overdue(keeper);
-            wait_for_work(keeper, asked);
+            pthread_mutex_unlock(&keeper->lock);
+            keep_reserves(keeper);
+            pthread_mutex_lock(&keeper->lock);
+            if (keeper->reserves_seen >= keeper->reserve_count)
+                wait_for_work(keeper, asked);
         }
     }
     pthread_mutex_unlock(&keeper->lock);
@@ -617,7 +704,10 @@ static enum ca_err cas_init(struct rpc_crl_keeper *keeper)
     for (size_t i = 0; i < keeper->host.engine->config->ca_count && err == CA_OK; i++) {
         keeper->ca_count = i + 1;
         err = ca_init(keeper, i, view);
+        keeper->reserve_count +=
+            (size_t)keeper->cas[i].ca->issuer.crl_shard_count * RPC_CRL_KIND_COUNT;
     }
+    keeper->next_reserve.ca = keeper->cas;
     store_view_close(view);
     return err;
 }

@@ -49,21 +49,14 @@ bool rpc_crl_keeper_find(struct rpc_crl_keeper *keeper, size_t ca, uint32_t shar
 
 /*
  * Writes "CRL_OVERDUE:NAME", or "CRL_OVERDUE:NAME:SHARD" for the first of several, for each CA with
- * a list that should have been replaced; up to RPC_CA_MAX. Texts in the arena. Logs changes. Any
- * thread.
+ * a list that should have been replaced; and likewise CRL_STORAGE_FULL where the next list will
+ * need its reserve, or CRL_RESERVE where there is none. Up to RPC_CRL_ALARMS_MAX, texts in the
+ * arena. Logs changes. Any thread.
  */
+enum { RPC_CRL_ALARMS_MAX = 2 * RPC_CA_MAX };
 CA_MUST_CHECK enum ca_err rpc_crl_keeper_alarms(struct rpc_crl_keeper *keeper,
-                                                struct ca_arena *arena, char **alarms,
+                                                struct ca_arena *arena, char **texts,
                                                 size_t *count_out);
 
 /* Blocks until nothing is due or ordered, or what is must wait to be tried again: for tests. */
 void rpc_crl_keeper_rest(struct rpc_crl_keeper *keeper);
-
-/* ---- shared with rpc/crl_service.c */
-
-/* CA_UNKNOWN; CRL_UNKNOWN for a shard it does not have. */
-CA_MUST_CHECK enum ca_err rpc_crl_find_scope(const struct rpc_config *config,
-                                             const Certmill__CrlScope *scope, size_t *ca_out);
-/* False: no memory. */
-bool rpc_crl_info_fill(struct rpc_call *call, const struct rules_issuer *issuer, uint32_t shard,
-                       const struct store_crl *record, Certmill__CrlInfo *info_out);

@@ -11,12 +11,14 @@
 
 #include "ca/crypto/digest.h"
 #include "rpc/log.h"
+#include "store/reserve.h"
 
 enum {
     NUMBER_LEN = 8,
     PRUNE_COUNT = 1024, /* entries that leave in one transaction: the others wait for it */
     ARENA_SIZE = 4096,
     OBJECT_LEN = STORE_DIGEST_LEN + 4 + NUMBER_LEN,
+    FRAME_LEN = 4096, /* of a list, more than all but its entries */
 };
 
 struct rpc_crl_maker {
@@ -26,6 +28,7 @@ struct rpc_crl_maker {
     struct store_view *expiry; /* what the gate asks; of a later moment */
     struct ca_arena *arena;
     struct ca_bytes replaced; /* the file that the last list took the name of */
+    int retired;              /* the reserve before that; -1: none */
 };
 
 enum ca_err rpc_crl_maker_open(const struct rpc_crl_desk *desk, struct rpc_crl_maker **maker_out)
@@ -37,6 +40,7 @@ enum ca_err rpc_crl_maker_open(const struct rpc_crl_desk *desk, struct rpc_crl_m
     if (maker == NULL)
         return CA_ERR_NOMEM;
     maker->desk = *desk;
+    maker->retired = -1;
     if ((err = crypto_open_beside(desk->crypto, &maker->crypto)) != CA_OK ||
         (err = ca_arena_new(ARENA_SIZE, ARENA_SIZE, &maker->arena)) != CA_OK ||
         (err = store_view_open(desk->store, &maker->view)) != CA_OK ||
@@ -94,6 +98,9 @@ void rpc_crl_maker_rest(struct rpc_crl_maker *maker)
 {
     unmap_file(maker->replaced);
     maker->replaced = (struct ca_bytes){ 0 };
+    if (maker->retired >= 0)
+        close(maker->retired);
+    maker->retired = -1;
 }
 
 static bool is_recorded(struct ca_bytes file, const struct store_crl *record)
@@ -398,7 +405,8 @@ static enum ca_err write_list(struct making *making)
     const struct rules_issuer *issuer = &making->order->ca->issuer;
     struct store_crl *record = &making->made->record;
     uint8_t number[NUMBER_LEN], base_number[NUMBER_LEN];
-    const struct store_publish_options options = { 0 };
+    const struct store_publish_options options = { .has_reserve = true,
+                                                   .retired_out = &making->maker->retired };
     struct store_crl_made made;
     struct x509_crl_form form = {
         .sig = issuer->sig,
@@ -424,13 +432,21 @@ static enum ca_err write_list(struct making *making)
     record->base_number = making->made->kind == RPC_CRL_DELTA ? making->info.full.number : 0;
     if (record->base_number > 0)
         form.base_number = number_of(record->base_number, base_number);
-    if (issuer->crl_url.len > 0 && form.url.len == 0)
+    if (making->made->kind == RPC_CRL_FULL)
+        form.freshest_url =
+            rules_crl_delta_url(issuer, making->order->scope.shard, making->maker->arena);
+    if ((issuer->crl_url.len > 0 && form.url.len == 0) ||
+        (making->made->kind == RPC_CRL_FULL && issuer->crl_delta_url.len > 0 &&
+         form.freshest_url.len == 0))
         return CA_ERR_NOMEM;
     enum ca_err err = store_crl_write(making->path, &job, &options, &made, making->refusal);
     record->entry_count = made.difference.after;
     record->len = made.len;
     memcpy(record->sha256, made.sha256, sizeof(record->sha256));
     making->made->difference = made.difference;
+    if (made.is_from_reserve)
+        log_warn("disk is full, CRL was written into its reserve", "file=%s number=%" PRIu64,
+                 making->path, record->number);
     return err;
 }
 
@@ -516,4 +532,26 @@ enum ca_err rpc_crl_make(struct rpc_crl_maker *maker, const struct rpc_crl_order
     if (err != CA_OK)
         *made_out = (struct rpc_crl_made){ 0 };
     return err;
+}
+
+enum ca_err rpc_crl_keep_reserve(struct rpc_crl_maker *maker, const struct rpc_crl_order *order,
+                                 bool *has_room_out)
+{
+    char path[RPC_CRL_PATH_SIZE];
+    struct store_scope_info info;
+    enum ca_err err =
+        rpc_crl_path(maker->desk.folder, &order->ca->issuer, order->scope.shard, order->kind, path);
+
+    *has_room_out = false;
+    if (err == CA_OK)
+        err = store_view_renew(maker->view);
+    if (err == CA_OK)
+        err = store_find_scope(maker->view, &order->scope, &info);
+    store_view_rest(maker->view);
+    if (err != CA_OK)
+        return err;
+    uint64_t len = order->kind == RPC_CRL_DELTA ? info.delta.len : info.full.len;
+    if (order->kind == RPC_CRL_FULL && len < info.entries_len + FRAME_LEN)
+        len = info.entries_len + FRAME_LEN;
+    return store_reserve_keep(path, len, has_room_out);
 }

@@ -58,11 +58,19 @@ CA_MUST_CHECK enum ca_err rpc_crl_make(struct rpc_crl_maker *maker,
                                        const struct rpc_crl_order *order,
                                        struct rpc_crl_made *made_out, struct ca_refusal *refusal);
 /*
- * Lets go of the list that the last one replaced, and so of its room on the disk: after everybody
+ * Lets go of what the last list replaced, and so of room on the disk: after everybody
  * has been told, since that takes a tenth of the time that a list takes. The next list and close
  * do it, too.
  */
 void rpc_crl_maker_rest(struct rpc_crl_maker *maker);
+
+/*
+ * Sees to it that there is room for the next list of this kind when the disk is full, and for all
+ * the entries there are now: store_reserve_keep(), whose answers these are.
+ */
+CA_MUST_CHECK enum ca_err rpc_crl_keep_reserve(struct rpc_crl_maker *maker,
+                                               const struct rpc_crl_order *order,
+                                               bool *has_room_out);
 
 /*
  * Is the published file the recorded list, to the octet? NOT_FOUND: there is none; CRL_UNKNOWN: it

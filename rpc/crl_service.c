@@ -7,6 +7,43 @@
 
 enum { PART_LEN_MAX = 512 * 1024 }; /* half of the smallest limit a caller is likely to have */
 
+enum ca_err rpc_crl_find_scope(const struct rpc_config *config, const Certmill__CrlScope *scope,
+                               size_t *ca_out)
+{
+    if (scope == NULL)
+        return CA_ERR_CA_UNKNOWN;
+    for (*ca_out = 0; *ca_out < config->ca_count; ++*ca_out) {
+        const struct rules_issuer *issuer = &config->cas[*ca_out].issuer;
+        if (strcmp(issuer->name, scope->ca) == 0)
+            return scope->shard < issuer->crl_shard_count ? CA_OK : CA_ERR_CRL_UNKNOWN;
+    }
+    return CA_ERR_CA_UNKNOWN;
+}
+
+bool rpc_crl_info_fill(struct rpc_call *call, const struct rules_issuer *issuer, uint32_t shard,
+                       const struct store_crl *record, Certmill__CrlInfo *info_out)
+{
+    struct ca_bytes digest =
+        ca_arena_copy(call->arena, ca_bytes_of(record->sha256, sizeof(record->sha256)));
+
+    info_out->scope = rpc_call_alloc(call, sizeof(*info_out->scope));
+    if (info_out->scope == NULL || digest.data == NULL)
+        return false;
+    certmill__crl_scope__init(info_out->scope);
+    info_out->scope->ca = rpc_text(issuer->name);
+    info_out->scope->shard = shard;
+    info_out->kind =
+        record->base_number > 0 ? CERTMILL__CRL_KIND__CRL_DELTA : CERTMILL__CRL_KIND__CRL_FULL;
+    info_out->number = record->number;
+    info_out->base_number = record->base_number;
+    info_out->this_update = record->this_update_s;
+    info_out->next_update = record->next_update_s;
+    info_out->entries = record->entry_count;
+    info_out->size = record->len;
+    info_out->sha256 = rpc_binary(digest);
+    return true;
+}
+
 /* ---- list */
 
 struct listing {
@@ -192,7 +229,7 @@ static enum ca_err get_part(struct rpc_worker *worker, struct rpc_call *call, si
     const struct rules_issuer *issuer = &config->cas[ca].issuer;
     enum rpc_crl_kind kind =
         asked->kind == CERTMILL__CRL_KIND__CRL_DELTA ? RPC_CRL_DELTA : RPC_CRL_FULL;
-    struct rpc_crl_published published;
+    struct rpc_crl_published published, now;
     char path[RPC_CRL_PATH_SIZE];
     struct ca_bytes part;
     enum ca_err err;
@@ -210,6 +247,10 @@ static enum ca_err get_part(struct rpc_worker *worker, struct rpc_call *call, si
     *refusal = (struct ca_refusal){ "number", "not the current list" };
     if ((err = read_part(path, &published, asked->offset, call->arena, &part)) != CA_OK)
         return err;
+    /* Two lists later the same file may be there again, by way of the reserve. */
+    if (!rpc_crl_keeper_find(worker->engine->crl_keeper, ca, asked->scope->shard, kind, &now) ||
+        now.record.number != published.record.number)
+        return CA_ERR_CRL_UNKNOWN;
     answer->info = rpc_call_alloc(call, sizeof(*answer->info));
     if (answer->info == NULL)
         return CA_ERR_BUSY;

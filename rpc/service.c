@@ -694,8 +694,8 @@ static bool read_health(struct rpc_worker *worker, struct rpc_call *call)
     enum { ALARMS_MAX = 8 };
     struct rpc_crl_keeper *keeper = worker->engine->crl_keeper;
     Certmill__HealthAnswer *answer = rpc_call_alloc(call, sizeof(*answer));
-    char **alarms = rpc_call_alloc(call, (ALARMS_MAX + RPC_CA_MAX) * sizeof(*alarms));
-    size_t overdue = 0;
+    char **alarms = rpc_call_alloc(call, (ALARMS_MAX + RPC_CRL_ALARMS_MAX) * sizeof(*alarms));
+    size_t of_crls = 0;
 
     if (answer == NULL || alarms == NULL)
         return false;
@@ -705,9 +705,9 @@ static bool read_health(struct rpc_worker *worker, struct rpc_call *call)
     answer->alarms = alarms;
     answer->issuing = answer->n_alarms == 0;
     if (keeper != NULL &&
-        rpc_crl_keeper_alarms(keeper, call->arena, alarms + answer->n_alarms, &overdue) != CA_OK)
+        rpc_crl_keeper_alarms(keeper, call->arena, alarms + answer->n_alarms, &of_crls) != CA_OK)
         return false;
-    answer->n_alarms += overdue;
+    answer->n_alarms += of_crls;
     answer->version = rpc_text(CERTMILL_VERSION);
     call->answer.method_case = CERTMILL__ANSWER__METHOD_HEALTH;
     call->answer.health = answer;

@@ -329,6 +329,7 @@ static enum ca_err pass_gate(struct making *making, struct store_crl_made *made,
     gate.key_id = making->form->key_id;
     gate.url = making->form->url;
     gate.only_user_certs = making->form->only_user_certs;
+    gate.freshest_url = making->form->freshest_url;
     gate.is_delta = making->form->base_number.len > 0;
     gate.crypto = making->job->crypto;
     gate.signed_digest = is_streamed(making) ? &making->signed_digest : NULL;
@@ -365,6 +366,7 @@ static enum ca_err make(struct making *making, struct store_crl_made *made,
         (err = pass_gate(making, made, refusal)) != CA_OK)
         return err;
     made->len = store_publish_len(making->publish);
+    made->is_from_reserve = store_publish_is_reserve(making->publish);
     memcpy(made->tbs_sha256, making->sha256.bytes, sizeof(made->tbs_sha256));
     return CA_OK;
 }

@@ -29,8 +29,9 @@ struct store_crl_job {
     struct store_crl_source source;
     struct keys_signer *signer;
     struct crypto *crypto;
-    /* crypto, signed_digest, sha256, hash_tbs, issuer, key_id, url, only_user_certs and is_delta
-     * are filled in from the job; the caller sets previous, key, and the other functions. */
+    /* crypto, signed_digest, sha256, hash_tbs, issuer, key_id, url, only_user_certs, freshest_url
+     * and is_delta are filled in from the job; the caller sets previous, key, and the other
+     * functions. */
     struct rules_crl_gate gate;
 };
 
@@ -39,6 +40,7 @@ struct store_crl_made {
     uint8_t tbs_sha256[32]; /* of TBSCertList */
     uint8_t sha256[32];     /* of the file */
     struct rules_crl_difference difference;
+    bool is_from_reserve; /* the disk is full */
 };
 
 /*

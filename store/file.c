@@ -6,10 +6,13 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+enum { ST_BLOCK_LEN = 512 }; /* st_blocks counts these */
 
 enum ca_err store_file_error(int number)
 {
@@ -51,17 +54,55 @@ enum ca_err store_file_write(int fd, const uint8_t *bytes, size_t len, uint64_t 
     return CA_OK;
 }
 
-enum ca_err store_file_allocate(int fd, uint64_t at, uint64_t len)
+static enum ca_err allocate(int fd, int mode, uint64_t at, uint64_t len)
 {
-    /* Asked first: a refused fallocate may have taken what little there was. */
-    if (store_file_free(fd) < len)
-        return CA_ERR_STORAGE_FULL;
-    while (fallocate(fd, 0, (off_t)at, (off_t)len) != 0) {
+    while (fallocate(fd, mode, (off_t)at, (off_t)len) != 0) {
         if (errno == EINTR)
             continue;
         return errno == EOPNOTSUPP ? CA_OK : store_file_error(errno);
     }
     return CA_OK;
+}
+
+enum ca_err store_file_allocate(int fd, uint64_t at, uint64_t len)
+{
+    /* Asked first: a refused fallocate may have taken what little there was. */
+    if (store_file_free(fd) < len)
+        return CA_ERR_STORAGE_FULL;
+    return allocate(fd, 0, at, len);
+}
+
+enum ca_err store_file_allocate_within(int fd, uint64_t len)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return CA_ERR_STORAGE;
+    uint64_t has = (uint64_t)status.st_blocks * ST_BLOCK_LEN;
+    if (has < len && store_file_free(fd) < len - has)
+        return CA_ERR_STORAGE_FULL;
+    return allocate(fd, FALLOC_FL_KEEP_SIZE, 0, len);
+}
+
+enum ca_err store_file_open_folder(const char *path, int *fd_out)
+{
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    char *folder = strndup(slash == NULL ? "." : path, len);
+
+    *fd_out = -1;
+    if (folder == NULL)
+        return CA_ERR_NOMEM;
+    *fd_out = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum ca_err err = *fd_out < 0 ? store_file_path_error(errno) : CA_OK;
+    free(folder);
+    return err;
+}
+
+const char *store_file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
 }
 
 enum ca_err store_file_sync_directory(const char *path)

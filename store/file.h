@@ -12,6 +12,11 @@ enum ca_err store_file_path_error(int number);
 CA_MUST_CHECK enum ca_err store_file_write(int fd, const uint8_t *bytes, size_t len, uint64_t at);
 /* Space on disk for the range, and the file at least that long. CA_OK where it is not supported. */
 CA_MUST_CHECK enum ca_err store_file_allocate(int fd, uint64_t at, uint64_t len);
+/* Blocks for the first len octets of a file, which stays as long as it is; what it has counts. */
+CA_MUST_CHECK enum ca_err store_file_allocate_within(int fd, uint64_t len);
+/* The folder of a path, opened ("." of one without a slash), and the name in it. */
+CA_MUST_CHECK enum ca_err store_file_open_folder(const char *path, int *fd_out);
+const char *store_file_name(const char *path);
 CA_MUST_CHECK enum ca_err store_file_sync_directory(const char *path);
 /* Octets that may still be written to the file system. */
 uint64_t store_file_free(int fd);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "store/file.h"
+#include "store/reserve.h"
 #include "store/ring.h"
 
 enum {
@@ -23,6 +24,10 @@ enum {
 struct store_publish {
     char *path;
     char *temporary; /* NULL: without a name so far */
+    char *reserve;   /* its name; NULL: there is none */
+    bool is_reserve; /* the reserve is what is written into */
+    int retired;     /* the reserve before; -1: none */
+    int *retired_out;
     int folder;
     int fd;
     struct store_ring *ring; /* NULL: plain writes */
@@ -44,28 +49,6 @@ static uint8_t *buffer_of(const struct store_publish *publish, size_t i)
 
 /* ---- names */
 
-/* The folder of the path, opened; "." for a path without one. */
-static enum ca_err open_folder(const char *path, int *fd_out)
-{
-    const char *slash = strrchr(path, '/');
-    size_t len = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
-    char *folder = strndup(slash == NULL ? "." : path, len);
-
-    *fd_out = -1;
-    if (folder == NULL)
-        return CA_ERR_NOMEM;
-    *fd_out = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    enum ca_err err = *fd_out < 0 ? store_file_path_error(errno) : CA_OK;
-    free(folder);
-    return err;
-}
-
-static const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? path : slash + 1;
-}
-
 /* ".NAME.0123456789abcdef", 16 digits of randomness: hidden, and of nobody else. */
 static enum ca_err make_name(const struct store_publish *publish, char **name_out)
 {
@@ -74,7 +57,8 @@ static enum ca_err make_name(const struct store_publish *publish, char **name_ou
     *name_out = NULL;
     if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return CA_ERR_RANDOM;
-    if (asprintf(name_out, ".%s.%016llx", name_of(publish->path), (unsigned long long)random) < 0) {
+    if (asprintf(name_out, ".%s.%016llx", store_file_name(publish->path),
+                 (unsigned long long)random) < 0) {
         *name_out = NULL;
         return CA_ERR_NOMEM;
     }
@@ -118,22 +102,29 @@ static enum ca_err open_file(struct store_publish *publish,
     return open_named(publish, mode);
 }
 
+/* Gives a file without a name one that nothing has; errno. */
+static int link_as(const struct store_publish *publish, const char *name)
+{
+    char self[64];
+
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", publish->fd);
+    return linkat(AT_FDCWD, self, publish->folder, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+}
+
 /* A file without a name gets a temporary one first: a link replaces nothing, a rename does. */
 static enum ca_err link_file(struct store_publish *publish)
 {
-    char self[64];
     enum ca_err err = CA_ERR_STORAGE;
 
-    snprintf(self, sizeof(self), "/proc/self/fd/%d", publish->fd);
     for (int i = 0; i < NAME_TRIES; i++) {
         char *name;
         if ((err = make_name(publish, &name)) != CA_OK)
             return err;
-        if (linkat(AT_FDCWD, self, publish->folder, name, AT_SYMLINK_FOLLOW) == 0) {
+        int number = link_as(publish, name);
+        if (number == 0) {
             publish->temporary = name;
             return CA_OK;
         }
-        int number = errno;
         free(name);
         if (number != EEXIST)
             return number == ENOENT ? CA_ERR_STORAGE : store_file_path_error(number); /* no /proc */
@@ -219,27 +210,80 @@ static void unmap(struct store_publish *publish)
 
 /* ---- the life of one */
 
+/* The head-room of a file that is going to be a reserve stays with it, as blocks behind its end. */
+static enum ca_err allocate(struct store_publish *publish, uint64_t len)
+{
+    if (len == 0)
+        return CA_OK;
+    if (publish->reserve == NULL) {
+        publish->allocated = len;
+        return store_file_allocate(publish->fd, 0, len);
+    }
+    if (store_file_allocate_within(publish->fd, store_reserve_size(len)) == CA_OK)
+        return CA_OK;
+    return store_file_allocate_within(publish->fd, len);
+}
+
+static void drop_file(struct store_publish *publish)
+{
+    if (publish->temporary != NULL)
+        (void)unlinkat(publish->folder, publish->temporary, 0);
+    if (publish->fd >= 0)
+        close(publish->fd);
+    free(publish->temporary);
+    publish->temporary = NULL;
+    publish->fd = -1;
+}
+
+static enum ca_err open_reserve(struct store_publish *publish, uint64_t len)
+{
+    enum ca_err err = store_reserve_open(publish->folder, publish->reserve, len, &publish->fd);
+    struct stat status;
+
+    if (err != CA_OK)
+        return err;
+    if (fstat(publish->fd, &status) != 0)
+        return CA_ERR_STORAGE;
+    publish->allocated = (uint64_t)status.st_size; /* what it is as the version before */
+    publish->is_reserve = true;
+    return CA_OK;
+}
+
+static enum ca_err open_room(struct store_publish *publish,
+                             const struct store_publish_options *options)
+{
+    enum ca_err err = open_file(publish, options);
+
+    if (err == CA_OK)
+        err = allocate(publish, options->len);
+    if (err != CA_ERR_STORAGE_FULL || publish->reserve == NULL)
+        return err;
+    drop_file(publish);
+    return open_reserve(publish, options->len);
+}
+
 static enum ca_err begin(struct store_publish *publish, const char *path,
                          const struct store_publish_options *options)
 {
     enum ca_err err;
     size_t size = (size_t)BUFFER_COUNT * STORE_PUBLISH_BUFFER_LEN;
 
-    if (name_of(path)[0] == '\0')
+    if (store_file_name(path)[0] == '\0')
         return CA_ERR_NOT_FOUND;
     if ((publish->path = strdup(path)) == NULL)
         return CA_ERR_NOMEM;
+    if (options->has_reserve &&
+        (publish->reserve = store_reserve_name(store_file_name(path))) == NULL)
+        return CA_ERR_NOMEM;
+    publish->retired_out = options->retired_out;
     publish->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (publish->memory == MAP_FAILED) {
         publish->memory = NULL;
         return CA_ERR_NOMEM;
     }
-    if ((err = open_folder(path, &publish->folder)) != CA_OK ||
-        (err = open_file(publish, options)) != CA_OK)
+    if ((err = store_file_open_folder(path, &publish->folder)) != CA_OK ||
+        (err = open_room(publish, options)) != CA_OK)
         return err;
-    if (options->len > 0 && (err = store_file_allocate(publish->fd, 0, options->len)) != CA_OK)
-        return err;
-    publish->allocated = options->len;
     if (!options->is_plain)
         publish->ring =
             store_ring_open(publish->fd, publish->memory, BUFFER_COUNT, STORE_PUBLISH_BUFFER_LEN);
@@ -252,9 +296,11 @@ enum ca_err store_publish_begin(const char *path, const struct store_publish_opt
     struct store_publish *publish = calloc(1, sizeof(*publish));
 
     *publish_out = NULL;
+    if (options->retired_out != NULL)
+        *options->retired_out = -1;
     if (publish == NULL)
         return CA_ERR_NOMEM;
-    publish->folder = publish->fd = -1;
+    publish->folder = publish->fd = publish->retired = -1;
     enum ca_err err = begin(publish, path, options);
     if (err != CA_OK) {
         store_publish_abort(publish);
@@ -267,6 +313,11 @@ enum ca_err store_publish_begin(const char *path, const struct store_publish_opt
 bool store_publish_is_ring(const struct store_publish *publish)
 {
     return publish->ring != NULL;
+}
+
+bool store_publish_is_reserve(const struct store_publish *publish)
+{
+    return publish->is_reserve;
 }
 
 uint64_t store_publish_len(const struct store_publish *publish)
@@ -316,11 +367,32 @@ enum ca_err store_publish_restart(struct store_publish *publish)
     return err;
 }
 
-/* The front, what is in the current buffer, and the right length. The last write is linked to
- * the sync of the whole if there is to be one. */
-static enum ca_err write_rest(struct store_publish *publish, bool is_synced)
+/*
+ * To its length. Of a reserve that also takes the room behind it, of which we take again at once
+ * what nobody else has taken meanwhile: this list is safe already, the next may grow the less.
+ */
+static enum ca_err shorten(struct store_publish *publish)
 {
     uint64_t len = store_publish_len(publish);
+    enum ca_err err = CA_ERR_STORAGE_FULL;
+
+    if (publish->allocated <= len)
+        return CA_OK;
+    if (ftruncate(publish->fd, (off_t)len) != 0)
+        return store_file_path_error(errno);
+    publish->allocated = len;
+    if (!publish->is_reserve)
+        return CA_OK;
+    for (uint64_t more = store_reserve_size(len) - len; more > 0 && err == CA_ERR_STORAGE_FULL;
+         more /= 2)
+        err = store_file_allocate_within(publish->fd, len + more);
+    return err == CA_ERR_STORAGE_FULL ? CA_OK : err;
+}
+
+/* The front and what is in the current buffer. If the whole is to be synced it gets its length, and
+ * the last write is linked to the sync. */
+static enum ca_err write_rest(struct store_publish *publish, bool is_synced)
+{
     size_t front_used = publish->current == 0 ? publish->used : publish->front_used;
     enum ca_err err = CA_OK;
 
@@ -328,8 +400,8 @@ static enum ca_err write_rest(struct store_publish *publish, bool is_synced)
         err = write_buffer(publish, publish->current, publish->used, publish->at);
     if (err == CA_OK)
         err = settle(publish);
-    if (err == CA_OK && publish->allocated > len && ftruncate(publish->fd, (off_t)len) != 0)
-        err = store_file_path_error(errno);
+    if (err == CA_OK && is_synced)
+        err = shorten(publish);
     if (err != CA_OK)
         return err;
     if (publish->ring != NULL && is_synced) {
@@ -364,16 +436,75 @@ enum ca_err store_publish_map(struct store_publish *publish, struct ca_bytes *by
     return CA_OK;
 }
 
-static enum ca_err name_file(struct store_publish *publish)
+static enum ca_err rename_file(const struct store_publish *publish, const char *from,
+                               const char *to)
+{
+    return renameat(publish->folder, from, publish->folder, to) == 0 ? CA_OK
+                                                                     : store_file_path_error(errno);
+}
+
+/* The file has the reserve's name, which is no other's; what had it before is let go. */
+static enum ca_err name_as_reserve(struct store_publish *publish)
+{
+    enum ca_err err = CA_OK;
+
+    if (publish->is_reserve)
+        return CA_OK;
+    publish->retired = openat(publish->folder, publish->reserve, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+    if (publish->temporary != NULL) {
+        if ((err = rename_file(publish, publish->temporary, publish->reserve)) != CA_OK)
+            return err;
+        free(publish->temporary);
+        publish->temporary = NULL;
+        return CA_OK;
+    }
+    if (unlinkat(publish->folder, publish->reserve, 0) != 0 && errno != ENOENT)
+        return store_file_path_error(errno);
+    int number = link_as(publish, publish->reserve);
+    return number == 0 ? CA_OK : number == ENOENT ? CA_ERR_STORAGE : store_file_path_error(number);
+}
+
+/* The two change names, so that what was there is the reserve. For a first file, or where the file
+ * system cannot do that, the name of the reserve just goes away. */
+static enum ca_err name_with_reserve(struct store_publish *publish)
+{
+    const char *name = store_file_name(publish->path);
+    struct stat status;
+    enum ca_err err = name_as_reserve(publish);
+
+    if (err != CA_OK)
+        return err;
+    if (fstatat(publish->folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(status.st_mode) &&
+        renameat2(publish->folder, publish->reserve, publish->folder, name, RENAME_EXCHANGE) == 0)
+        return CA_OK;
+    return rename_file(publish, publish->reserve, name);
+}
+
+static enum ca_err name_alone(struct store_publish *publish)
 {
     enum ca_err err;
 
     if (publish->temporary == NULL && (err = link_file(publish)) != CA_OK)
         return err;
-    if (renameat(publish->folder, publish->temporary, publish->folder, name_of(publish->path)) != 0)
-        return store_file_path_error(errno);
+    err = rename_file(publish, publish->temporary, store_file_name(publish->path));
+    if (err != CA_OK)
+        return err;
     free(publish->temporary);
     publish->temporary = NULL;
+    return CA_OK;
+}
+
+static enum ca_err name_file(struct store_publish *publish)
+{
+    enum ca_err err = publish->reserve == NULL ? name_alone(publish) : name_with_reserve(publish);
+
+    if (err != CA_OK)
+        return err;
+    if (publish->retired_out != NULL) {
+        *publish->retired_out = publish->retired;
+        publish->retired = -1;
+    }
     return fsync(publish->folder) == 0 ? CA_OK : CA_ERR_STORAGE;
 }
 
@@ -385,7 +516,7 @@ enum ca_err store_publish_commit(struct store_publish *publish)
     unmap(publish);
     if (err == CA_OK && !is_written)
         err = write_rest(publish, true);
-    else if (err == CA_OK && fsync(publish->fd) != 0)
+    else if (err == CA_OK && (err = shorten(publish)) == CA_OK && fsync(publish->fd) != 0)
         err = store_file_path_error(errno);
     if (err == CA_OK)
         err = name_file(publish);
@@ -401,13 +532,12 @@ void store_publish_abort(struct store_publish *publish)
     store_ring_close(publish->ring); /* waits for what is in flight: the buffers go next */
     if (publish->memory != NULL)
         munmap(publish->memory, (size_t)BUFFER_COUNT * STORE_PUBLISH_BUFFER_LEN);
-    if (publish->temporary != NULL)
-        (void)unlinkat(publish->folder, publish->temporary, 0);
-    if (publish->fd >= 0)
-        close(publish->fd);
+    drop_file(publish);
+    if (publish->retired >= 0)
+        close(publish->retired);
     if (publish->folder >= 0)
         close(publish->folder);
-    free(publish->temporary);
+    free(publish->reserve);
     free(publish->path);
     free(publish);
 }

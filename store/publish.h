@@ -7,6 +7,9 @@
  * where io_uring is not allowed, by pwrite; the disk begins with it meanwhile. The front stays in
  * memory until the end, so that a header can be filled in late. commit syncs the file, gives it its
  * name in one step, replacing what was there, and syncs the folder. One thread at a time.
+ *
+ * Where there is a reserve (store/reserve.h) what was there becomes the next one; and a full disk
+ * is no reason not to publish, as the file is written into the reserve then.
  */
 #pragma once
 
@@ -20,10 +23,14 @@ struct store_publish;
 enum { STORE_PUBLISH_BUFFER_LEN = 1 << 20 };
 
 struct store_publish_options {
-    mode_t mode;   /* of the new file, less the umask; 0: 0644 */
-    uint64_t len;  /* expected, so that a full disk shows at once; 0: unknown */
-    bool is_plain; /* pwrite even if io_uring is allowed */
-    bool is_named; /* a temporary name even if there are files without one */
+    mode_t mode;      /* of the new file, less the umask; 0: 0644 */
+    uint64_t len;     /* expected, so that a full disk shows at once; 0: unknown */
+    bool is_plain;    /* pwrite even if io_uring is allowed */
+    bool is_named;    /* a temporary name even if there are files without one */
+    bool has_reserve; /* needs len */
+    /* With a reserve: where commit leaves a descriptor of the one before, whose room is let go when
+     * the caller closes it, which takes its time; -1: there is none. NULL: at once. */
+    int *retired_out;
 };
 
 /* STORAGE, STORAGE_FULL, NOT_FOUND (no such folder), DENIED, NOMEM. */
@@ -32,6 +39,8 @@ CA_MUST_CHECK enum ca_err store_publish_begin(const char *path,
                                               struct store_publish **publish_out);
 /* Is io_uring at work? */
 bool store_publish_is_ring(const struct store_publish *publish);
+/* Is the disk full, and the reserve what is written into? */
+bool store_publish_is_reserve(const struct store_publish *publish);
 
 /* Copies the octets in. A failed write may show at any later call; then only abort is left. */
 CA_MUST_CHECK enum ca_err store_publish_append(struct store_publish *publish,

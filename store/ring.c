@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 enum {
-    FILE_INDEX = 0, /* of the registered file */
     SYNC_TAG = STORE_RING_BUFFER_MAX,
     IGNORED_TAG,
 };
@@ -33,14 +32,15 @@ struct store_ring {
     int failed;
 };
 
+/* The file is not registered: a ring that was closed keeps what it has for a while, and a file that
+ * it has is not one that nobody writes any more (store/reserve.h). */
 static bool ring_register(struct store_ring *ring)
 {
     struct iovec buffers[STORE_RING_BUFFER_MAX];
 
     for (size_t i = 0; i < ring->count; i++)
         buffers[i] = (struct iovec){ ring->memory + i * ring->buffer_len, ring->buffer_len };
-    return io_uring_register_buffers(&ring->uring, buffers, (unsigned int)ring->count) == 0 &&
-           io_uring_register_files(&ring->uring, &ring->fd, 1) == 0;
+    return io_uring_register_buffers(&ring->uring, buffers, (unsigned int)ring->count) == 0;
 }
 
 struct store_ring *store_ring_open(int fd, uint8_t *memory, size_t count, size_t len)
@@ -155,9 +155,8 @@ static struct io_uring_sqe *prepare_write(struct store_ring *ring, size_t buffer
 
     assert(sqe != NULL && !ring->flights[buffer].is_on); /* the queue holds all there can be */
     ring->flights[buffer] = (struct flight){ true, len, at };
-    io_uring_prep_write_fixed(sqe, FILE_INDEX, ring->memory + buffer * ring->buffer_len,
+    io_uring_prep_write_fixed(sqe, ring->fd, ring->memory + buffer * ring->buffer_len,
                               (unsigned int)len, at, (int)buffer);
-    sqe->flags |= IOSQE_FIXED_FILE;
     sqe->user_data = buffer;
     return sqe;
 }
@@ -175,8 +174,7 @@ int store_ring_write(struct store_ring *ring, size_t buffer, size_t len, uint64_
 
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     assert(sqe != NULL);
-    io_uring_prep_sync_file_range(sqe, FILE_INDEX, (unsigned int)len, at, SYNC_FILE_RANGE_WRITE);
-    sqe->flags |= IOSQE_FIXED_FILE;
+    io_uring_prep_sync_file_range(sqe, ring->fd, (unsigned int)len, at, SYNC_FILE_RANGE_WRITE);
     sqe->user_data = IGNORED_TAG;
     return submit(ring);
 }
@@ -210,8 +208,7 @@ int store_ring_write_synced(struct store_ring *ring, size_t buffer, size_t len, 
 
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     assert(sqe != NULL);
-    io_uring_prep_fsync(sqe, FILE_INDEX, 0);
-    sqe->flags |= IOSQE_FIXED_FILE;
+    io_uring_prep_fsync(sqe, ring->fd, 0);
     sqe->user_data = SYNC_TAG;
     if (submit(ring) != 0 || wait_all(ring) != 0)
         return ring->failed;

@@ -215,6 +215,10 @@ static void print_head(const struct crl_input *input, const struct tally *tally,
         printf("%-12s none\n", "next update");
     printf("%-12s %s\n", "signature", crl_sig_name(crl->sig));
     print_point(&crl->idp);
+    if (crl->freshest.is_present)
+        printf("%-12s %.*s%s\n", "deltas at", (int)crl->freshest.url.len,
+               crl->freshest.url.data == NULL ? "" : (const char *)crl->freshest.url.data,
+               crl->freshest.is_critical ? " (critical)" : "");
     printf("%-12s %s octets, %s %s\n", "size", size, count,
            tally->count == 1 ? "entry" : "entries");
 }
@@ -254,6 +258,12 @@ static void print_json(const struct crl_input *input, const struct tally *tally,
     json_hex(&json, "authority_key_id", crl->key_id);
     if (crl->idp.is_present)
         json_point(&json, &crl->idp);
+    if (crl->freshest.is_present) {
+        json_object(&json, "freshest_crl");
+        json_bytes_text(&json, "url", crl->freshest.url);
+        json_flag(&json, "critical", crl->freshest.is_critical);
+        json_end(&json);
+    }
     json_number(&json, "size", crl->whole.len);
     json_number(&json, "entries", tally->count);
     json_object(&json, "reasons");

@@ -322,8 +322,9 @@ static enum ca_err check_shards(const struct builder *builder,
                            " be complete (RFC 5280, 5.2.5)");
 }
 
-static enum ca_err check_url(const struct builder *builder, const struct config_text *url,
-                             bool takes_shard, uint64_t shards)
+/* shards 0: it is the same for all. */
+static enum ca_err check_url(const struct builder *builder, const char *name,
+                             const struct config_text *url, uint64_t shards)
 {
     const char *percent = strchr(url->text, '%');
     bool has_shard = percent != NULL && percent[1] == 's';
@@ -333,12 +334,29 @@ static enum ca_err check_url(const struct builder *builder, const struct config_
     if (!ca_text_is_visible_ascii(ca_bytes_of_text(url->text)) || strchr(url->text, ' ') != NULL ||
         strstr(url->text, "://") == NULL)
         return config_complain(builder->source, url->line, "\"%s\" is not an URL", url->text);
-    if (percent != NULL && takes_shard && (!has_shard || strchr(percent + 1, '%') != NULL))
+    if (percent != NULL && shards > 0 && (!has_shard || strchr(percent + 1, '%') != NULL))
+        return config_complain(builder->source, url->line, "\"%s\" takes one %%s and no other %%",
+                               name);
+    if (shards > 1 && !has_shard)
         return config_complain(builder->source, url->line,
-                               "\"crl_url\" takes one %%s and no other %%");
-    if (takes_shard && shards > 1 && !has_shard)
-        return config_complain(builder->source, url->line,
-                               "\"crl_url\" needs %%s where there are several shards");
+                               "\"%s\" needs %%s where there are several shards", name);
+    return CA_OK;
+}
+
+static enum ca_err check_urls(const struct builder *builder,
+                              const struct config_ca_settings *settings)
+{
+    const uint64_t shards = settings->crl_shards.value;
+    enum ca_err err;
+
+    if ((err = check_url(builder, "crl_url", &settings->crl_url, shards)) != CA_OK ||
+        (err = check_url(builder, "crl_delta_url", &settings->crl_delta_url, shards)) != CA_OK ||
+        (err = check_url(builder, "ocsp_url", &settings->ocsp_url, 0)) != CA_OK ||
+        (err = check_url(builder, "ca_issuers_url", &settings->ca_issuers_url, 0)) != CA_OK)
+        return err;
+    if (settings->crl_delta_url.line > 0 && settings->crl_delta.value == 0)
+        return config_complain(builder->source, settings->crl_delta_url.line,
+                               "\"crl_delta_url\" without \"crl_delta_minutes\"");
     return CA_OK;
 }
 
@@ -378,9 +396,7 @@ static enum ca_err build_ca(const struct builder *builder,
     enum ca_err err;
 
     if ((err = check_shards(builder, settings)) != CA_OK ||
-        (err = check_url(builder, &settings->crl_url, true, settings->crl_shards.value)) != CA_OK ||
-        (err = check_url(builder, &settings->ocsp_url, false, 1)) != CA_OK ||
-        (err = check_url(builder, &settings->ca_issuers_url, false, 1)) != CA_OK ||
+        (err = check_urls(builder, settings)) != CA_OK ||
         (err = load_chain(builder, settings, &chain)) != CA_OK)
         return err;
     const struct x509_cert *own = &chain->certs[0];
@@ -395,6 +411,7 @@ static enum ca_err build_ca(const struct builder *builder,
         .ca_issuers_url = ca_bytes_of_text(settings->ca_issuers_url.text),
         .crl_url = ca_bytes_of_text(settings->crl_url.text),
         .crl_shard_count = (uint32_t)settings->crl_shards.value,
+        .crl_delta_url = ca_bytes_of_text(settings->crl_delta_url.text),
     };
     build_key_id(own, ca->issuer.key_id);
     if ((err = build_schedule(builder, settings, &ca->crl)) != CA_OK)

@@ -50,7 +50,7 @@ struct profile_settings {
     struct config_groups keys, attributes, policies;
     struct config_flag ignore_request_subject, ignore_request_extensions;
     struct config_texts identity, key_usage, key_usage_rsa, ext_key_usage;
-    struct config_flag key_usage_critical, basic_constraints;
+    struct config_flag key_usage_critical, basic_constraints, freshest_crl;
     struct config_choice key_reuse;
     struct san_settings subject_alt_names;
     struct validity_settings validity;
@@ -188,6 +188,8 @@ static const struct config_item PROFILE_ITEMS[] = {
       ITEM(profile_settings, policies), .section = &POLICY_SECTION },
     { "basic_constraints", CONFIG_KIND_FLAG, 0, 0, "false", "write cA false",
       ITEM(profile_settings, basic_constraints) },
+    { "freshest_crl", CONFIG_KIND_FLAG, 0, 0, "false", "write where the CA's delta CRLs are",
+      ITEM(profile_settings, freshest_crl) },
     { "validity", CONFIG_KIND_GROUP, 0, 0, NULL, "months, days or seconds",
       ITEM(profile_settings, validity), .section = &VALIDITY_SECTION },
     { "life", CONFIG_KIND_GROUP, 0, 0, "", "what may become of its certificates",
@@ -579,6 +581,7 @@ static enum ca_err build_extensions(const struct config_source *source,
         return err;
     profile->key_usage_is_critical = settings->key_usage_critical.value;
     profile->has_basic_constraints = settings->basic_constraints.value;
+    profile->has_freshest_crl = settings->freshest_crl.value;
     return CA_OK;
 }
 

@@ -130,6 +130,10 @@ static const struct config_item CA_ITEMS[] = {
     { "crl_delta_validity_minutes", CONFIG_KIND_NUMBER, 0, 527040, "0",
       "as crl_validity_minutes, for delta CRLs; 0: twice crl_delta_minutes",
       ITEM(config_ca_settings, crl_delta_validity) },
+    { "crl_delta_url", CONFIG_KIND_TEXT, 1, 512, "",
+      "where its delta CRL will be found, as its CRLs then say (freshestCRL), and certificates of"
+      " profiles with freshest_crl; %s becomes the number of the shard",
+      ITEM(config_ca_settings, crl_delta_url) },
     { "ocsp_url", CONFIG_KIND_TEXT, 1, 512, "", "its OCSP responder, for the certificates",
       ITEM(config_ca_settings, ocsp_url) },
     { "ca_issuers_url", CONFIG_KIND_TEXT, 1, 512, "",

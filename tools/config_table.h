@@ -23,7 +23,7 @@ struct config_signer_settings {
 };
 struct config_ca_settings {
     unsigned line;
-    struct config_text name, key, certificate, crl_url, ocsp_url, ca_issuers_url;
+    struct config_text name, key, certificate, crl_url, crl_delta_url, ocsp_url, ca_issuers_url;
     struct config_text module, pin_file;
     struct config_choice signature;
     struct config_number crl_shards, sessions, timeout_ms;

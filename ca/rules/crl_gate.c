@@ -25,6 +25,9 @@ static enum ca_err check_scope(const struct rules_crl_gate *gate, const struct x
                       "byte for byte that of the certificates");
     if (has_idp && !idp->is_critical)
         return refuse(refusal, "crl.issuing_distribution_point", "RFC 5280 5.2.5: critical");
+    if (list->freshest.is_present != (gate->freshest_url.len > 0) || list->freshest.is_critical ||
+        !ca_bytes_equal(list->freshest.url, gate->freshest_url))
+        return refuse(refusal, "crl.freshest_crl", "RFC 5280 5.2.6");
     if (list->has_unknown_critical)
         return refuse(refusal, "crl.extensions", "critical and unknown");
     return CA_OK;

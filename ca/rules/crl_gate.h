@@ -61,6 +61,7 @@ struct rules_crl_gate {
     struct ca_bytes key_id;          /* subjectKeyIdentifier of the issuer */
     struct ca_bytes url; /* distribution point in the certificates; empty: the list has none */
     bool only_user_certs;
+    struct ca_bytes freshest_url; /* of its delta lists; empty: the list names none */
     bool is_delta;
 
     /* When the certificate ends: its entry may leave once it was on a list made later than that.

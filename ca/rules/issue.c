@@ -22,7 +22,7 @@ struct making {
     struct ca_bytes names_der;
     struct rules_validity validity;
     uint8_t key_id[20];
-    struct ca_bytes crl_url;
+    struct ca_bytes crl_url, crl_delta_url;
 };
 
 uint32_t rules_crl_shard(const struct rules_issuer *issuer, const struct ca_serial *serial)
@@ -33,10 +33,8 @@ uint32_t rules_crl_shard(const struct rules_issuer *issuer, const struct ca_seri
                       issuer->crl_shard_count);
 }
 
-struct ca_bytes rules_crl_url(const struct rules_issuer *issuer, uint32_t shard,
-                              struct ca_arena *arena)
+static struct ca_bytes url_of_shard(struct ca_bytes url, uint32_t shard, struct ca_arena *arena)
 {
-    struct ca_bytes url = issuer->crl_url;
     char digits[SHARD_DIGITS_MAX];
     size_t digit_count = 0;
     size_t at = 0;
@@ -58,6 +56,18 @@ struct ca_bytes rules_crl_url(const struct rules_issuer *issuer, uint32_t shard,
     memcpy(text + at, digits + SHARD_DIGITS_MAX - digit_count, digit_count);
     memcpy(text + at + digit_count, url.data + at + 2, tail_len);
     return ca_bytes_of(text, at + digit_count + tail_len);
+}
+
+struct ca_bytes rules_crl_url(const struct rules_issuer *issuer, uint32_t shard,
+                              struct ca_arena *arena)
+{
+    return url_of_shard(issuer->crl_url, shard, arena);
+}
+
+struct ca_bytes rules_crl_delta_url(const struct rules_issuer *issuer, uint32_t shard,
+                                    struct ca_arena *arena)
+{
+    return url_of_shard(issuer->crl_delta_url, shard, arena);
 }
 
 /* By name, then by value. */
@@ -293,6 +303,21 @@ static enum ca_err take_validity(struct making *making, uint32_t asked, struct c
     return CA_OK;
 }
 
+static enum ca_err take_urls(struct making *making, uint32_t shard, struct ca_refusal *refusal)
+{
+    const struct rules_issuer *issuer = making->issuer;
+
+    making->crl_url = rules_crl_url(issuer, shard, making->arena);
+    if (issuer->crl_url.len > 0 && making->crl_url.data == NULL)
+        return ca_refuse(refusal, CA_ERR_BUSY, "issuer.crl_url", "memory");
+    if (!making->profile->has_freshest_crl || issuer->crl_delta_url.len == 0)
+        return CA_OK;
+    making->crl_delta_url = rules_crl_delta_url(issuer, shard, making->arena);
+    if (making->crl_delta_url.data == NULL)
+        return ca_refuse(refusal, CA_ERR_BUSY, "issuer.crl_delta_url", "memory");
+    return CA_OK;
+}
+
 /* Backwards, so the first extension of the certificate is the last one here. */
 static void write_extensions(struct der_writer *writer, const struct making *making)
 {
@@ -302,6 +327,8 @@ static void write_extensions(struct der_writer *writer, const struct making *mak
     rules_subject_write_extensions(writer, profile, &making->subject);
     if (issuer->ocsp_url.len > 0 || issuer->ca_issuers_url.len > 0)
         x509_ext_write_authority_info_access(writer, issuer->ocsp_url, issuer->ca_issuers_url);
+    if (making->crl_delta_url.len > 0)
+        x509_ext_write_freshest_crl(writer, making->crl_delta_url);
     if (making->crl_url.len > 0)
         x509_ext_write_crl_distribution_point(writer, making->crl_url);
     if (profile->policy_count > 0)
@@ -407,9 +434,8 @@ enum ca_err rules_draft(const struct rules_order *order, struct ca_arena *arena,
     }
 
     uint32_t shard = rules_crl_shard(issuer, &moment->serial);
-    making.crl_url = rules_crl_url(issuer, shard, arena);
-    if (issuer->crl_url.len > 0 && making.crl_url.data == NULL)
-        return ca_refuse(refusal, CA_ERR_BUSY, "issuer.crl_url", "memory");
+    if ((err = take_urls(&making, shard, refusal)) != CA_OK)
+        return err;
     struct rules_draft draft = { .validity = making.validity, .crl_shard = shard };
     if ((err = build(&making, &draft.tbs, refusal)) != CA_OK)
         return err;

@@ -91,6 +91,9 @@ uint32_t rules_crl_shard(const struct rules_issuer *issuer, const struct ca_seri
  * crl_url itself; data NULL when the arena is exhausted. */
 struct ca_bytes rules_crl_url(const struct rules_issuer *issuer, uint32_t shard,
                               struct ca_arena *arena);
+/* Likewise where the delta lists of a shard are; empty where crl_delta_url is. */
+struct ca_bytes rules_crl_delta_url(const struct rules_issuer *issuer, uint32_t shard,
+                                    struct ca_arena *arena);
 
 /* The certificate of a CA itself, self-signed or for a lower CA: basicConstraints, keyCertSign. */
 struct rules_ca_request {

@@ -67,6 +67,7 @@ bool rules_is_own_extension(struct ca_bytes oid)
         X509_OID_CERTIFICATE_POLICIES,
         X509_OID_AKI,
         X509_OID_EXT_KEY_USAGE,
+        X509_OID_FRESHEST_CRL,
         X509_OID_AIA,
     };
 

@@ -123,6 +123,7 @@ struct rules_profile {
     struct x509_policy policies[RULES_OID_MAX];
     size_t policy_count;
     bool has_basic_constraints; /* writes CA=false */
+    bool has_freshest_crl;      /* where the issuer has a crl_delta_url */
     enum rules_validity_kind validity;
     uint32_t terms[RULES_TERM_MAX];  /* CIVIL: allowed months, the first is the default */
     size_t term_count;               /* DURATION: allowed seconds */
@@ -152,6 +153,7 @@ struct rules_issuer {
     int64_t not_before_s, not_after_s;
     enum crypto_sig sig;                      /* it signs with */
     struct ca_bytes ocsp_url, ca_issuers_url; /* may be empty */
-    struct ca_bytes crl_url;  /* may hold "%s", replaced by the shard's number; may be empty */
-    uint32_t crl_shard_count; /* at least 1 */
+    struct ca_bytes crl_url;       /* may hold "%s", replaced by the shard's number; may be empty */
+    uint32_t crl_shard_count;      /* at least 1 */
+    struct ca_bytes crl_delta_url; /* likewise, of its delta lists */
 };

@@ -73,9 +73,10 @@ struct x509_crl_form {
     struct ca_bytes base_number; /* of the list a delta list builds on; empty: a complete list */
     int64_t this_update_s;
     int64_t next_update_s;
-    struct ca_bytes url;  /* byte for byte that of the certificates; empty: none written */
-    bool only_user_certs; /* in issuingDistributionPoint */
-    uint64_t entries_len; /* octets of all entries together */
+    struct ca_bytes url;          /* byte for byte that of the certificates; empty: none written */
+    bool only_user_certs;         /* in issuingDistributionPoint */
+    struct ca_bytes freshest_url; /* of the delta lists on this complete one; empty: none written */
+    uint64_t entries_len;         /* octets of all entries together */
 };
 
 /* Everything around the entries, but for what only the signature tells. Do not copy. */
@@ -113,6 +114,12 @@ struct x509_crl_idp {
     struct ca_bytes url; /* the first URI in fullName, if any */
 };
 
+/* freshestCRL */
+struct x509_crl_freshest {
+    bool is_present, is_critical;
+    struct ca_bytes url; /* the first URI, if any */
+};
+
 struct x509_crl {
     struct ca_bytes whole;
     struct ca_bytes tbs;
@@ -131,6 +138,7 @@ struct x509_crl {
     struct ca_bytes base_number; /* not empty: a delta list */
     bool is_number_critical, is_base_critical;
     struct x509_crl_idp idp;
+    struct x509_crl_freshest freshest;
     struct ca_bytes signature;
 };
 /*

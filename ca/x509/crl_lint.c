@@ -104,6 +104,9 @@ static void lint_extensions(const struct x509_crl *crl, struct ca_bytes url,
         look(report, X509_CRL_RULE_BASE_ORDER,
              ca_bytes_compare_numbers(crl->base_number, crl->number) >= 0);
     }
+    look(report, X509_CRL_RULE_FRESHEST_CRITICAL, crl->freshest.is_critical);
+    look(report, X509_CRL_RULE_FRESHEST_DELTA,
+         crl->freshest.is_present && crl->base_number.len > 0);
     look(report, X509_CRL_RULE_POINT_OTHER, url.len > 0 && !ca_bytes_equal(url, idp->url));
     if (!idp->is_present)
         return;

@@ -55,6 +55,10 @@ enum x509_crl_severity { X509_CRL_NOTE, X509_CRL_WARNING, X509_CRL_ERROR };
       "RFC 5280 6.3.3 (b), BR 7.2.2") \
     X(POINT_INDIRECT, ERROR, "indirect lists are not supported", \
       "RFC 5280 5.2.5") \
+    X(FRESHEST_CRITICAL, ERROR, "freshestCRL is critical", \
+      "RFC 5280 5.2.6") \
+    X(FRESHEST_DELTA, ERROR, "freshestCRL in a delta list", \
+      "RFC 5280 5.2.6") \
     X(ENTRY_TWICE, ERROR, "a serial number is there twice", \
       "RFC 5280 5.1.2.6") \
     X(ENTRY_ORDER, NOTE, "serial numbers are not ascending", \

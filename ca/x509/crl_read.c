@@ -146,6 +146,29 @@ static bool read_idp(const struct x509_extension *extension, struct x509_crl_idp
            read_flag(&inner, 5, &idp->only_attribute_certs) && der_reader_at_end(&inner);
 }
 
+/* FreshestCRL ::= SEQUENCE SIZE (1..MAX) OF DistributionPoint; its name is the first field. */
+static bool read_freshest(const struct x509_extension *extension,
+                          struct x509_crl_freshest *freshest)
+{
+    struct der_reader reader = der_reader_of(extension->value), points, point;
+    struct der_value value;
+
+    freshest->is_present = true;
+    freshest->is_critical = extension->is_critical;
+    if (der_read_into(&reader, DER_SEQUENCE, &points) != CA_OK || !der_reader_at_end(&reader) ||
+        der_reader_at_end(&points))
+        return false;
+    while (!der_reader_at_end(&points)) {
+        if (der_read_into(&points, DER_SEQUENCE, &point) != CA_OK)
+            return false;
+        if (der_reader_peek(&point) == DER_CONTEXT_CONSTRUCTED(0) &&
+            (der_read_any(&point, &value) != CA_OK ||
+             !read_point_name(value.content, &freshest->url)))
+            return false;
+    }
+    return true;
+}
+
 static bool read_extension(const struct x509_extension *extension, struct x509_crl *crl)
 {
     if (ca_bytes_equal(extension->oid, X509_OID_AKI))
@@ -160,6 +183,8 @@ static bool read_extension(const struct x509_extension *extension, struct x509_c
     }
     if (ca_bytes_equal(extension->oid, OID_ISSUING_DISTRIBUTION_POINT))
         return read_idp(extension, &crl->idp);
+    if (ca_bytes_equal(extension->oid, X509_OID_FRESHEST_CRL))
+        return read_freshest(extension, &crl->freshest);
     crl->has_unknown_critical |= extension->is_critical;
     return true;
 }

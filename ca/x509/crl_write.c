@@ -144,6 +144,8 @@ static void write_tail(struct der_writer *writer, const struct x509_crl_form *fo
 {
     size_t mark = der_writer_mark(writer);
 
+    if (form->freshest_url.len > 0)
+        x509_ext_write_freshest_crl(writer, form->freshest_url);
     if (form->url.len > 0 || form->only_user_certs)
         write_idp(writer, form);
     if (form->base_number.len > 0)
@@ -206,6 +208,9 @@ static enum ca_err check_form(const struct x509_crl_form *form, struct ca_refusa
         return ca_refuse(refusal, CA_ERR_FIELD_FORMAT, "crl.next_update", "RFC 5280 5.1.2.5");
     if (!ca_text_is_visible_ascii(form->url))
         return ca_refuse(refusal, CA_ERR_FIELD_FORMAT, "crl.url", "RFC 5280 5.2.5");
+    if (!ca_text_is_visible_ascii(form->freshest_url) ||
+        (form->freshest_url.len > 0 && form->base_number.len > 0))
+        return ca_refuse(refusal, CA_ERR_FIELD_FORMAT, "crl.freshest_url", "RFC 5280 5.2.6");
     if (form->entries_len > X509_CRL_LEN_MAX - X509_CRL_PARTS_LEN_MAX)
         return ca_refuse(refusal, CA_ERR_FIELD_LENGTH, "crl.entries", "lengths of four octets");
     return CA_OK;

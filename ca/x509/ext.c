@@ -13,6 +13,7 @@ const struct ca_bytes X509_OID_CRL_DISTRIBUTION_POINTS = OID_CE("\x1f");
 const struct ca_bytes X509_OID_CERTIFICATE_POLICIES = OID_CE("\x20");
 const struct ca_bytes X509_OID_AKI = OID_CE("\x23");
 const struct ca_bytes X509_OID_EXT_KEY_USAGE = OID_CE("\x25");
+const struct ca_bytes X509_OID_FRESHEST_CRL = OID_CE("\x2e");
 /* 1.3.6.1.5.5.7.1.1 */
 const struct ca_bytes X509_OID_AIA = { (const uint8_t *)"\x2b\x06\x01\x05\x05\x07\x01\x01", 8 };
 
@@ -127,7 +128,8 @@ void x509_ext_write_authority_info_access(struct der_writer *writer, struct ca_b
 }
 
 /* SEQUENCE OF SEQUENCE { distributionPoint [0] { fullName [0] GeneralNames } } */
-void x509_ext_write_crl_distribution_point(struct der_writer *writer, struct ca_bytes url)
+static void write_distribution_point(struct der_writer *writer, struct ca_bytes oid,
+                                     struct ca_bytes url)
 {
     size_t mark = der_writer_mark(writer);
 
@@ -136,7 +138,18 @@ void x509_ext_write_crl_distribution_point(struct der_writer *writer, struct ca_
     der_write_header(writer, DER_CONTEXT_CONSTRUCTED(0), mark);
     der_write_header(writer, DER_SEQUENCE, mark);
     der_write_header(writer, DER_SEQUENCE, mark);
-    end_extension(writer, mark, X509_OID_CRL_DISTRIBUTION_POINTS, false);
+    end_extension(writer, mark, oid, false);
+}
+
+void x509_ext_write_crl_distribution_point(struct der_writer *writer, struct ca_bytes url)
+{
+    write_distribution_point(writer, X509_OID_CRL_DISTRIBUTION_POINTS, url);
+}
+
+/* FreshestCRL ::= CRLDistributionPoints (RFC 5280, sections 4.2.1.15 and 5.2.6) */
+void x509_ext_write_freshest_crl(struct der_writer *writer, struct ca_bytes url)
+{
+    write_distribution_point(writer, X509_OID_FRESHEST_CRL, url);
 }
 
 /* PolicyInformation ::= SEQUENCE { OID, SEQUENCE OF SEQUENCE { OID, qualifier } OPTIONAL } */

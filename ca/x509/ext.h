@@ -24,7 +24,7 @@ enum x509_key_usage {
 /* Content octets of the OIDs. */
 extern const struct ca_bytes X509_OID_SKI, X509_OID_KEY_USAGE, X509_OID_SAN,
     X509_OID_BASIC_CONSTRAINTS, X509_OID_CRL_DISTRIBUTION_POINTS, X509_OID_CERTIFICATE_POLICIES,
-    X509_OID_AKI, X509_OID_EXT_KEY_USAGE, X509_OID_AIA;
+    X509_OID_AKI, X509_OID_EXT_KEY_USAGE, X509_OID_FRESHEST_CRL, X509_OID_AIA;
 
 /* Any extension: value is the DER that goes into the OCTET STRING. */
 void x509_ext_write(struct der_writer *writer, struct ca_bytes oid, bool is_critical,
@@ -45,6 +45,8 @@ void x509_ext_write_alt_names(struct der_writer *writer, struct ca_bytes names, 
 void x509_ext_write_authority_info_access(struct der_writer *writer, struct ca_bytes ocsp_url,
                                           struct ca_bytes ca_issuers_url);
 void x509_ext_write_crl_distribution_point(struct der_writer *writer, struct ca_bytes url);
+/* Where delta lists are: in certificates and in complete lists. */
+void x509_ext_write_freshest_crl(struct der_writer *writer, struct ca_bytes url);
 
 struct x509_policy {
     struct ca_bytes oid;     /* content octets */

@@ -8,14 +8,17 @@ here=$2
 kinds="p256 p384 rsa pss ed25519 sm2"
 certmill init i --ca p256=p256 --ca p384=p384 --ca rsa=rsa:2048 --ca pss=rsa:2048 \
     --ca ed25519=ed25519 --ca sm2=sm2 --subject "C=CN,O=Example" --passphrase-file pass >/dev/null
-# Every CA has an address for its list, p256 three shards and delta lists, pss its padding.
+# Every CA has an address for its list, p256 three shards, and delta lists with an address, which
+# p384 has too; pss has its padding.
 awk '/name = "/ { split($0, part, "\""); ca = part[2] }
     /# crl_url/ { sub(/# crl_url = ""/, "crl_url = \"http://crl.example.cn/" ca (ca == "p256" ? "-%s" : "") ".crl\"") }
     /# crl_shards/ && ca == "p256" { sub(/# crl_shards = 1/, "crl_shards = 3") }
-    /# crl_delta_minutes/ && ca == "p256" { sub(/# crl_delta_minutes = 0/, "crl_delta_minutes = 10") }
+    /# crl_delta_minutes/ && ca ~ /^(p256|p384)$/ { sub(/# crl_delta_minutes = 0/, "crl_delta_minutes = 10") }
+    /# crl_delta_url/ && ca ~ /^(p256|p384)$/ { sub(/# crl_delta_url = ""/, "crl_delta_url = \"http://crl.example.cn/" ca (ca == "p256" ? "-%s" : "") "-delta.crl\"") }
     /# signature/ && ca == "pss" { sub(/# signature = ""/, "signature = \"pss-sha256\"") }
     { print }' i/certmill.conf >conf && cp conf i/certmill.conf
 sed -i 's/hold = false;/hold = true;/' i/profiles/tls-server.conf
+echo 'freshest_crl = true;' >>i/profiles/tls-server.conf
 for kind in $kinds; do
     openssl x509 -in "i/ca/$kind.pem" -outform DER -out "$kind.der"
 done
@@ -46,6 +49,7 @@ check "one of each shard" test "$(grep -c delta out)" = 3
 mkdir fetched
 check "all of them, to a folder" certmill crl export --all --out fetched
 check "delta lists, to a folder" certmill crl export --ca p256 --all --delta --out fetched
+check "and that of p384" certmill crl export --ca p384 --delta --out fetched
 check "under the names they are published by" test "$(ls fetched)" = "$(ls i/crl)"
 for file in fetched/*; do
     check "${file##*/} is what is published" cmp "$file" "i/crl/${file##*/}"
@@ -74,6 +78,37 @@ check "certificates' distribution points are the lists', octet for octet" \
 openssl verify -crl_check -CAfile i/ca/rsa.pem -CRLfile <(openssl crl -inform DER -in fetched/rsa.crl) \
     rsa-1.pem >verdict 2>&1 || true
 check "openssl refuses what is revoked" grep -q 'certificate revoked' verdict
+
+# ---- where delta lists are
+
+check "which have the addresses of delta lists, in complete lists too" \
+    /usr/bin/python3 "$here/tests/e2e/crl_deltas.py" fetched p256 p256-?.pem
+check "and none where there are none" /usr/bin/python3 "$here/tests/e2e/crl_deltas.py" --none \
+    fetched/rsa.crl rsa-1.pem
+check "openssl sees the address in a list" grep -A 3 'X509v3 Freshest CRL' \
+    <(openssl crl -inform DER -in fetched/p384.crl -noout -text)
+check "not critical, and of the delta list" grep -q 'URI:http://crl.example.cn/p384-delta.crl' out
+check "and in a certificate" grep -A 3 'X509v3 Freshest CRL' <(openssl x509 -in p384-1.pem -noout -text)
+check "the same" grep -q 'URI:http://crl.example.cn/p384-delta.crl' out
+check "so does certtool" grep -q '2.5.29.46' <(certtool -i <p384-1.pem)
+check "crl show tells it" certmill crl show fetched/p384.crl
+check "as an address" grep -q '^deltas at  *http://crl.example.cn/p384-delta.crl$' out
+issue p384 2
+openssl crl -inform DER -in i/crl/p384.crl >base.pem
+deltas_say() { # a verdict of openssl with complete and delta list
+    openssl crl -inform DER -in i/crl/p384-delta.crl >delta.pem
+    cat base.pem delta.pem >both.pem
+    openssl verify -crl_check -extended_crl -use_deltas -CAfile i/ca/p384.pem -CRLfile both.pem \
+        p384-2.pem >verdict 2>&1 || true
+    grep -q "$1" verdict
+}
+check "a delta list" certmill crl make --ca p384 --delta
+check "openssl takes it with the complete one" deltas_say 'p384-2.pem: OK'
+check "revoked" certmill revoke --reason superseded "$(serial_of p384-2.pem)"
+check "on the next delta list alone" certmill crl make --ca p384 --delta
+check "openssl follows the address, and refuses" deltas_say 'certificate revoked'
+check "which it does not by the complete list" openssl verify -crl_check -CAfile i/ca/p384.pem \
+    -CRLfile base.pem p384-2.pem
 
 # ---- a hold, through delta lists
 

@@ -6,6 +6,7 @@
  * A few rounds in the ordinary run; CERTMILL_CRASH_ROUNDS by hand. CERTMILL_CRASH_SEED repeats a
  * run's choices (not its races).
  */
+#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -171,6 +172,24 @@ static uint64_t check_published(void)
     return number;
 }
 
+/* The list, and at most the room for the next one. */
+static void check_no_litter(void)
+{
+    char path[96];
+    struct dirent *entry;
+
+    snprintf(path, sizeof(path), "%s/instance/crl", service.dir);
+    DIR *folder = opendir(path);
+    cr_assert(folder != NULL);
+    while ((entry = readdir(folder)) != NULL) {
+        const char *name = entry->d_name;
+        cr_assert(strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+                      strcmp(name, "main.crl") == 0 || strcmp(name, ".main.crl.reserve") == 0,
+                  "%s was left", name);
+    }
+    closedir(folder);
+}
+
 /* Everything recorded has a number of its own, in order; the last is not above what was given out.
  */
 static void check_records(void)
@@ -263,6 +282,7 @@ static void round_once(uint64_t *random)
     for (size_t i = 0; i < CLIENTS; i++)
         pthread_join(threads[i], NULL);
     uint64_t number = check_published();
+    check_no_litter();
     cr_assert(number >= atomic_load(&highest), "a list that was acknowledged is not published");
     saw(number);
     daemon_check_store(&service, &info);

@@ -127,6 +127,25 @@ Test(crl_maker, a_hold_comes_and_goes_through_complete_and_delta_lists)
     cr_assert(!list.has_entries, "what the base says is not said again");
 }
 
+Test(crl_maker, complete_lists_name_the_delta_lists_of_their_shard)
+{
+    instance.cas[0].issuer.crl_shard_count = SHARDS;
+    instance.cas[0].issuer.crl_url = CA_BYTES("http://crl.example.cn/%s.crl");
+    instance.cas[0].issuer.crl_delta_url = CA_BYTES("http://crl.example.cn/%s-delta.crl");
+    start_with_deltas();
+    for (uint32_t shard = 0; shard < SHARDS; shard++) {
+        read_list(0, shard, RPC_CRL_FULL);
+        cr_assert(list.freshest.is_present && !list.freshest.is_critical);
+        check_bytes(list.freshest.url,
+                    rules_crl_delta_url(&instance.cas[0].issuer, shard, instance.arena));
+        read_list(0, shard, RPC_CRL_DELTA);
+        cr_assert(!list.freshest.is_present && list.base_number.len > 0);
+        check_bytes(list.idp.url, rules_crl_url(&instance.cas[0].issuer, shard, instance.arena));
+    }
+    read_list(1, 0, RPC_CRL_FULL);
+    cr_assert(!list.freshest.is_present);
+}
+
 Test(crl_maker, a_delta_list_that_would_be_too_long_is_made_as_a_complete_one)
 {
     start_with_deltas();

@@ -141,6 +141,24 @@ Test(crl_gate, additions_releases_and_upgrades_pass_and_are_counted)
     cr_assert(difference.before == 3 && difference.after == 4);
 }
 
+Test(crl_gate, delta_lists_are_named_by_the_address_they_should_be_and_by_complete_lists)
+{
+    gate.freshest_url = CA_BYTES("http://crl.example/d.crl");
+    build(&after);
+    check_refused("crl.freshest_crl");
+    form.freshest_url = CA_BYTES("http://crl.example/D.crl");
+    build(&after);
+    check_refused("crl.freshest_crl");
+    form.freshest_url = gate.freshest_url;
+    build(&after);
+    check_ok(pass());
+    after.crl.freshest.is_critical = true;
+    check_refused("crl.freshest_crl");
+    gate.freshest_url.len = 0;
+    after.crl.freshest.is_critical = false;
+    check_refused("crl.freshest_crl");
+}
+
 /* Four lists around a certificate's end: it leaves the one after that made beyond its end. */
 Test(crl_gate, an_entry_leaves_only_after_a_list_made_beyond_its_certificates_end)
 {

@@ -433,6 +433,46 @@ Test(issue, the_shard_comes_from_the_random_part_of_the_serial_and_names_the_crl
     check_bytes(rules_crl_url(&issuer, 70, arena), CA_BYTES("70"));
 }
 
+/* The value of an extension of a draft; empty: it has none. */
+static struct ca_bytes extension_of(struct ca_bytes tbs, struct ca_bytes oid)
+{
+    static struct x509_cert cert;
+
+    check_ok(x509_tbs_parse(tbs, &cert, &refusal));
+    const struct x509_extension *extension = x509_cert_extension(&cert, oid);
+    cr_assert(extension == NULL || !extension->is_critical);
+    return extension == NULL ? (struct ca_bytes){ 0 } : extension->value;
+}
+
+Test(issue, delta_lists_are_named_where_profile_and_issuer_say_so)
+{
+    /* SEQUENCE { SEQUENCE { [0] { [0] { [6] ... } } } }: the distribution point with another URL */
+    static const char want[] = "\x30\x29\x30\x27\xa0\x25\xa0\x23\x86\x21"
+                               "http://pki.test.example/delta/2.x";
+    struct ca_serial serial = profiles_serial();
+    struct rules_draft plain, draft;
+    struct ca_bytes tbs;
+
+    cr_assert_eq(rules_crl_shard(&issuer, &serial), 2);
+    check_ok(draft_at(PROFILES_NOW_S, RULES_NEW, 0, 0, &plain));
+    issuer.crl_delta_url = CA_BYTES("http://pki.test.example/delta/%s.x");
+    check_ok(draft_at(PROFILES_NOW_S, RULES_NEW, 0, 0, &draft));
+    check_bytes(draft.tbs, plain.tbs);
+    struct rules_profile with = *enterprise;
+    with.has_freshest_crl = true;
+    enterprise = &with;
+    check_ok(draft_at(PROFILES_NOW_S, RULES_NEW, 0, 0, &draft));
+    tbs = draft.tbs;
+    check_bytes(extension_of(tbs, X509_OID_FRESHEST_CRL), CA_BYTES(want));
+    check_bytes(extension_of(tbs, X509_OID_CRL_DISTRIBUTION_POINTS),
+                extension_of(plain.tbs, X509_OID_CRL_DISTRIBUTION_POINTS));
+    /* The extension is all that is more. */
+    cr_assert_eq(tbs.len, plain.tbs.len + sizeof(want) - 1 + 9);
+    issuer.crl_delta_url.len = 0;
+    check_ok(draft_at(PROFILES_NOW_S, RULES_NEW, 0, 0, &draft));
+    check_bytes(draft.tbs, plain.tbs);
+}
+
 Test(issue, shards_are_filled_evenly)
 {
     enum { SHARDS = 8, ROUNDS = 8000 };

@@ -377,7 +377,7 @@ static inline int reason_on_list(uint64_t n)
 
 static inline bool has_alarm(const char *want)
 {
-    char *alarms[RPC_CA_MAX];
+    char *alarms[RPC_CRL_ALARMS_MAX];
     struct ca_arena *arena;
     size_t count;
     bool is_there = false;

@@ -243,6 +243,10 @@ Test(config, a_profile_is_identified_by_what_it_says_not_by_how_it_is_written)
     profile_id(MINIMAL, one);
     profile_id("# a comment\n" MINIMAL " key_usage_critical = true;\n", other);
     check_bytes(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one)));
+    profile_id(MINIMAL " freshest_crl = false;", other);
+    check_bytes(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one)));
+    profile_id(MINIMAL " freshest_crl = true;", other);
+    cr_assert(!ca_bytes_equal(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one))));
     profile_id(MINIMAL " key_usage_critical = false;", other);
     cr_assert(!ca_bytes_equal(ca_bytes_of(other, sizeof(other)), ca_bytes_of(one, sizeof(one))));
 }

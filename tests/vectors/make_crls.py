@@ -34,7 +34,7 @@ def entry(serial, when, reason=None, invalid=None):
     return fields
 
 
-def tbs(number, this, following, entries=(), base=None, url=None, user=False):
+def tbs(number, this, following, entries=(), base=None, url=None, user=False, deltas=None):
     algorithm = {"algorithm": "sha256_ecdsa"}
     name = x509.Name.build({"common_name": "CRL Golden CA"})
     extensions = [
@@ -52,6 +52,10 @@ def tbs(number, this, following, entries=(), base=None, url=None, user=False):
             point["only_contains_user_certs"] = True
         extensions.append({"extn_id": "issuing_distribution_point", "critical": True,
                            "extn_value": point})
+    if deltas:
+        names = [x509.GeneralName("uniform_resource_identifier", deltas)]
+        extensions.append({"extn_id": "freshest_crl", "extn_value": [
+            {"distribution_point": x509.DistributionPointName("full_name", names)}]})
     fields = {"version": "v2", "signature": algorithm, "issuer": name, "this_update": time(this),
               "next_update": time(following), "crl_extensions": extensions}
     if entries:
@@ -72,6 +76,10 @@ GOLDEN = {
     "user": tbs(65536, START, START + 60, user=True),
     "delta": tbs(256, START, START + 60, [entry(5, START, "remove_from_crl")], base=255,
                  url="http://crl.example/d.crl"),
+    "deltas": tbs(4, START, START + 60, url="http://crl.example/a.crl",
+                  deltas="http://crl.example/a-delta.crl"),
+    "deltas_alone": tbs(5, START, START + 60, [entry(5, START)],
+                        deltas="http://crl.example/d/0.crl"),
     "years": tbs(3, 2524607999, 2524608000, [entry(9, 2524608000, None, 2524608000)]),
 }
 
@@ -162,6 +170,11 @@ BAD = [
     ("crl.entry.invalidity_date", "invalidity date as UTCTime", one(rest=tlv(0x30, tlv(
         0x30, bytes.fromhex("0603551d18"), tlv(0x04, THIS))))),
     ("crl.entry", "something behind the entry's extensions", one(rest=tlv(0x30, REASON) + b"\x05\x00")),
+    ("", "delta lists of a relative name", whole(tail=extensions(NUMBER, bytes.fromhex(
+        "301a0603551d2e04133011300fa00da10b300906035504030c026131")))),
+    ("crl.extensions", "delta lists nowhere", whole(tail=extensions(NUMBER, bytes.fromhex("30090603551d2e04023000")))),
+    ("crl.extensions", "delta lists at no SEQUENCE", whole(tail=extensions(NUMBER, bytes.fromhex("30090603551d2e04020500")))),
+    ("crl.extensions", "octets behind the delta lists", whole(tail=extensions(NUMBER, bytes.fromhex("300d0603551d2e0406300230000500")))),
 ]
 
 with open(f"{HERE}/crl_tbs.tsv", "w", encoding="ascii") as file:

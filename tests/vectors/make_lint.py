@@ -63,9 +63,9 @@ def cps(url):
     return seq(seq(oid("1.3.6.1.5.5.7.2.1"), ia5(url)))
 
 
-def crl_point(url, critical=False, tag=0x86):
+def crl_point(url, critical=False, tag=0x86, of="2.5.29.31"):
     name = tlv(0xA0, tlv(0xA0, tlv(tag, url.encode())))
-    return ext("2.5.29.31", seq(seq(name)), critical)
+    return ext(of, seq(seq(name)), critical)
 
 
 def access(url, critical=False, tag=0x86):
@@ -277,6 +277,16 @@ with_ext("crl_point_dns", CRL, SIGNS, crl_point("a.org", tag=0x82))
 with_ext("crl_point_critical", CRL, SIGNS, crl_point("http://a.org/b.crl", True))
 with_ext("crl_point_none", CRL, SIGNS, ext("2.5.29.31", seq()))
 with_ext("crl_point_empty", CRL, SIGNS, ext("2.5.29.31", seq(seq())))
+DELTAS = "RFC 5280 4.2.1.15"
+FRESHEST = "2.5.29.46"
+with_ext("freshest", "ok", SIGNS, crl_point("http://a.org/d.crl", of=FRESHEST))
+with_ext("freshest_beside_crl_point", "ok", SIGNS, crl_point("http://a.org/b.crl"),
+         crl_point("http://a.org/d.crl", of=FRESHEST))
+with_ext("freshest_relative", DELTAS, SIGNS, crl_point("d.crl", of=FRESHEST))
+with_ext("freshest_dns", DELTAS, SIGNS, crl_point("a.org", tag=0x82, of=FRESHEST))
+with_ext("freshest_critical", DELTAS, SIGNS, crl_point("http://a.org/d.crl", True, of=FRESHEST))
+with_ext("freshest_none", DELTAS, SIGNS, ext(FRESHEST, seq()))
+with_ext("freshest_text", DELTAS, SIGNS, ext(FRESHEST, utf8("http://a.org/d.crl")))
 AIA = "RFC 5280 4.2.2.1"
 with_ext("access", "ok", SIGNS, access("http://ocsp.a.org"))
 with_ext("access_relative", AIA, SIGNS, access("ocsp"))

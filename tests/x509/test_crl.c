@@ -17,7 +17,7 @@ struct golden {
     const char *name;
     struct ca_bytes number, base;
     int64_t this_s, next_s;
-    struct ca_bytes url;
+    struct ca_bytes url, deltas;
     bool is_user;
     struct x509_crl_entry entries[5];
     size_t count;
@@ -51,6 +51,12 @@ static const struct golden golden[] = {
       .this_s = ISSUER_TIME_S, .next_s = ISSUER_TIME_S + 60, .count = 1,
       .url = CA_BYTES("http://crl.example/d.crl"),
       .entries = { { SERIAL("\x05"), AT(0), .reason = X509_CRL_REMOVE_FROM_CRL } } },
+    { .name = "deltas", .number = CA_BYTES("\x04"), .this_s = ISSUER_TIME_S,
+      .next_s = ISSUER_TIME_S + 60, .url = POINT_URL,
+      .deltas = CA_BYTES("http://crl.example/a-delta.crl") },
+    { .name = "deltas_alone", .number = CA_BYTES("\x05"), .this_s = ISSUER_TIME_S,
+      .next_s = ISSUER_TIME_S + 60, .count = 1, .deltas = CA_BYTES("http://crl.example/d/0.crl"),
+      .entries = { { SERIAL("\x05"), AT(0) } } },
     { .name = "years", .number = CA_BYTES("\x03"), .this_s = 2524607999, .next_s = 2524608000,
       .count = 1,
       .entries = { { SERIAL("\x09"), .revoked_s = 2524608000, .has_invalidity = true,
@@ -73,6 +79,7 @@ static struct x509_crl_form form_of(const struct golden *from, uint64_t entries_
         .next_update_s = from->next_s,
         .url = from->url,
         .only_user_certs = from->is_user,
+        .freshest_url = from->deltas,
         .entries_len = entries_len,
     };
 }
@@ -169,6 +176,30 @@ Test(crl, what_was_written_is_read_again)
     }
 }
 
+/* The list of that name in a vector file, whose signature nobody looks at. */
+static struct ca_bytes bad_list(struct rows *rows, const char *name)
+{
+    rows_open(rows, "crl_bad.tsv");
+    while (rows_next(rows)) {
+        if (strcmp(rows->fields[1], name) == 0)
+            return rows_unhex(rows->fields[2]);
+    }
+    cr_assert_fail("%s", name);
+    return (struct ca_bytes){ 0 };
+}
+
+Test(crl, delta_lists_at_a_relative_name_have_no_address)
+{
+    struct rows rows;
+    struct x509_crl crl;
+    struct ca_bytes der = bad_list(&rows, "delta lists of a relative name");
+
+    check_ok(x509_crl_parse(der, &crl, &refusal));
+    cr_assert(crl.freshest.is_present && !crl.freshest.is_critical && crl.freshest.url.len == 0);
+    rows_free(der);
+    rows_close(&rows);
+}
+
 /* The short way through dates and the long one agree: every day of the century and its border. */
 Test(crl, every_day_from_1950_to_2060_is_read_as_written)
 {
@@ -252,6 +283,16 @@ Test(crl, entries_and_forms_that_cannot_be_are_not_written)
     form = form_of(&golden[0], 0);
     form.next_update_s = form.this_update_s;
     check_err(x509_crl_parts_build(&form, &parts, &refusal), CA_ERR_FIELD_FORMAT);
+    form = form_of(&golden[0], 0);
+    form.freshest_url = CA_BYTES("http://crl.example/\x7f");
+    check_err(x509_crl_parts_build(&form, &parts, &refusal), CA_ERR_FIELD_FORMAT);
+    form = form_of(&golden[0], 0);
+    form.number = CA_BYTES("\x02"); /* a delta list points to no others */
+    form.base_number = CA_BYTES("\x01");
+    check_ok(x509_crl_parts_build(&form, &parts, &refusal));
+    form.freshest_url = POINT_URL;
+    check_err(x509_crl_parts_build(&form, &parts, &refusal), CA_ERR_FIELD_FORMAT);
+    cr_assert_str_eq(refusal.field, "crl.freshest_url");
     form = form_of(&golden[0], UINT32_MAX);
     check_err(x509_crl_parts_build(&form, &parts, &refusal), CA_ERR_FIELD_LENGTH);
 }

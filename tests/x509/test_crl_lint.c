@@ -131,6 +131,18 @@ Test(crl_lint, numbers_are_there_and_a_base_is_below)
     check_broken(X509_CRL_RULE_NUMBER_MISSING, 1);
 }
 
+Test(crl_lint, delta_lists_are_named_by_complete_ones_and_not_critically)
+{
+    crl.freshest = (struct x509_crl_freshest){ .is_present = true, .url = CA_BYTES("http://a") };
+    check_good();
+    crl.freshest.is_critical = true;
+    check_broken(X509_CRL_RULE_FRESHEST_CRITICAL, 1);
+    crl.freshest.is_critical = false;
+    crl.base_number = CA_BYTES("\xff");
+    crl.is_base_critical = true;
+    check_broken(X509_CRL_RULE_FRESHEST_DELTA, 1);
+}
+
 Test(crl_lint, a_distribution_point_is_critical_says_something_and_is_the_expected_one)
 {
     context.url = CA_BYTES("http://a");
