@@ -18,6 +18,13 @@ enum { RPC_CLIENT_IN_FLIGHT_MAX = 64 };
 struct rpc_client_options {
     uint32_t timeout_ms;     /* for one request; 0: 30 000 */
     const char *tls_ca_file; /* PEM, for tls+tcp: whom to trust */
+    /*
+     * Told of each signed head of the audit log that an answer brings and that is above those
+     * before it, before the answer is handed out; by who asks or calls next. Who keeps the heads is
+     * a witness: docs/PROTOCOL.md, Signed heads. Nobody has checked them. NULL: nobody keeps them.
+     */
+    void (*on_head)(void *arg, const Certmill__SignedHead *head);
+    void *arg;
 };
 /* url: ipc://PATH, tcp://HOST:PORT, tls+tcp://HOST:PORT or ws://HOST:PORT/PATH. Does not wait for
  * the server. */

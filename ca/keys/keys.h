@@ -48,6 +48,25 @@ CA_MUST_CHECK enum ca_err keys_sealed_save_with(const char *path,
 CA_MUST_CHECK enum ca_err keys_sealed_load(const char *path, const struct keys_secret *passphrase,
                                            struct crypto_private_key **key_out);
 
+/*
+ * Several files of one passphrase, one after the other: what Argon2id makes of it is kept from one
+ * to the next, and made anew only where a file has other parameters or another salt. Those saved
+ * with a memo share both where they can, so that all of them open in the time of one. Empty to
+ * start with, and of no other passphrase. As save and load above; memo may be NULL.
+ */
+struct keys_sealed_memo {
+    uint8_t header[80];
+    struct keys_secret file_key;
+};
+void keys_sealed_memo_wipe(struct keys_sealed_memo *memo);
+CA_MUST_CHECK enum ca_err keys_sealed_save_next(struct keys_sealed_memo *memo, const char *path,
+                                                const struct crypto_private_key *key,
+                                                const struct keys_secret *passphrase,
+                                                const struct keys_sealed_options *options);
+CA_MUST_CHECK enum ca_err keys_sealed_load_next(struct keys_sealed_memo *memo, const char *path,
+                                                const struct keys_secret *passphrase,
+                                                struct crypto_private_key **key_out);
+
 /* What its header says, which nobody vouches for before the file is opened. */
 struct keys_sealed_info {
     struct keys_sealed_options options;
@@ -67,8 +86,10 @@ CA_MUST_CHECK enum ca_err keys_sealed_rewrap(const char *path, const struct keys
 
 struct keys_signer_options {
     bool is_unchecked; /* do not verify what a soft elliptic-curve key signed */
+    bool signs_heads;  /* and nothing else (ca/keys/head.h): of a soft key in this process */
 };
-/* Takes the key over, also on failure. CONFIG for an unchecked RSA key. */
+/* Takes the key over, also on failure. CONFIG for an unchecked RSA key, and for one to sign heads
+ * that is not Ed25519. */
 CA_MUST_CHECK enum ca_err keys_signer_open_soft(struct crypto_private_key *key,
                                                 const struct keys_signer_options *options,
                                                 struct keys_signer **signer_out);

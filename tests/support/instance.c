@@ -191,10 +191,12 @@ struct packed {
 
 static void *pack_answer(void *arg, struct rpc_call *call)
 {
+    struct instance *instance = arg;
+
+    rpc_pipeline_tell_head(instance->pipeline, call);
     size_t size = rpc_call_answer_size(call);
     struct packed *packed = malloc(sizeof(*packed) + size);
 
-    (void)arg;
     packed->asker = call->connection;
     packed->size = size;
     rpc_call_answer_pack(call, packed->answer);
@@ -222,7 +224,7 @@ static void send_answer(void *arg, void *answer)
 
 void instance_start(struct instance *instance)
 {
-    struct rpc_outlet outlet = { pack_answer, send_answer, NULL };
+    struct rpc_outlet outlet = { pack_answer, send_answer, instance };
     char path[96];
 
     snprintf(path, sizeof(path), "%s/data", instance->dir);
@@ -325,7 +327,7 @@ struct asker *instance_ask_begin_as(struct instance *instance, struct rpc_caller
         err = rpc_pipeline_offer(instance->pipeline, caller, call);
     if (err != CA_OK) {
         rpc_call_refuse(call, err);
-        send_answer(NULL, pack_answer(NULL, call));
+        send_answer(instance, pack_answer(instance, call));
     }
     return asker;
 }

@@ -56,7 +56,7 @@ Test(audit_log, a_log_that_grows_is_read_without_holding_on_to_what_it_was)
     size_t n = 0;
 
     issue(n++);
-    audit_chain_init(&chain, 0, NULL);
+    audit_chain_init(&chain, 0, NULL, 0);
     while (!audit_chain_is_done(&chain)) {
         check_ok(audit_log_read(files, chain.at.sequence, 1, &page));
         cr_assert(page.last.sequence > last, "the view of %d", (int)last);
