@@ -37,7 +37,7 @@ struct rpc_call {
     struct ca_arena *arena;
     Certmill__Request *request; /* NULL if it could not be decoded */
     Certmill__Answer answer;
-    Certmill__Status busy; /* of what there is no memory to tell more of */
+    Certmill__Status busy;            /* of what there is no memory to tell more of */
     uint8_t head[RPC_HEAD_FIELD_MAX]; /* its field head, encoded: behind what is packed */
     size_t head_len;
     bool is_act;
