@@ -67,8 +67,10 @@ CA_MUST_CHECK enum ca_err keys_sealed_rewrap(const char *path, const struct keys
 
 struct keys_signer_options {
     bool is_unchecked; /* do not verify what a soft elliptic-curve key signed */
+    bool signs_heads;  /* and nothing else (ca/keys/head.h): of a soft key in this process */
 };
-/* Takes the key over, also on failure. CONFIG for an unchecked RSA key. */
+/* Takes the key over, also on failure. CONFIG for an unchecked RSA key, and for one to sign heads
+ * that is not Ed25519. */
 CA_MUST_CHECK enum ca_err keys_signer_open_soft(struct crypto_private_key *key,
                                                 const struct keys_signer_options *options,
                                                 struct keys_signer **signer_out);

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "ca/keys/keys.h"
+#include "ca/keys/head.h"
 #include "ca/keys/kind.h"
 
 struct keys_signer {
@@ -38,10 +38,71 @@ static const struct keys_kind soft = { .sign_many = soft_sign_many,
                                        .sign_digest = soft_sign_digest,
                                        .close = soft_close };
 
+/* ---- the same, of the audit log: what the signer process does for one that is there */
+
+struct soft_head {
+    struct crypto_private_key *key;
+    struct keys_head_guard guard;
+};
+
+static enum ca_err soft_head_sign_many(void *key, struct crypto *crypto,
+                                       const struct keys_order *order,
+                                       struct crypto_signature *signatures)
+{
+    struct soft_head *head = key;
+
+    if (order->count != 1)
+        return CA_ERR_DENIED;
+    enum ca_err err = keys_head_guard_admit(&head->guard, order->messages[0]);
+    return err == CA_OK ? soft_sign_many(head->key, crypto, order, signatures) : err;
+}
+
+static enum ca_err soft_head_sign_digest(void *key, struct crypto *crypto,
+                                         const struct keys_order *order,
+                                         struct crypto_signature *signature)
+{
+    (void)key;
+    (void)crypto;
+    (void)order;
+    (void)signature;
+    return CA_ERR_DENIED;
+}
+
+static void soft_head_close(void *key)
+{
+    struct soft_head *head = key;
+
+    keys_head_guard_wipe(&head->guard);
+    crypto_private_key_free(head->key);
+    free(head);
+}
+
+static const struct keys_kind soft_head = { .sign_many = soft_head_sign_many,
+                                            .sign_digest = soft_head_sign_digest,
+                                            .close = soft_head_close };
+
+static enum ca_err soft_head_open(struct crypto_private_key *key, struct keys_signer **signer_out)
+{
+    const struct crypto_public_key *public = crypto_private_key_public(key);
+    bool is_fit = public->type == CRYPTO_KEY_ED25519;
+    struct soft_head *head = is_fit ? calloc(1, sizeof(*head)) : NULL;
+
+    *signer_out = NULL;
+    if (head == NULL) {
+        crypto_private_key_free(key);
+        return is_fit ? CA_ERR_NOMEM : CA_ERR_CONFIG;
+    }
+    head->key = key;
+    keys_head_guard_init(&head->guard);
+    return keys_signer_new(&soft_head, head, public, false, signer_out);
+}
+
 enum ca_err keys_signer_open_soft(struct crypto_private_key *key,
                                   const struct keys_signer_options *options,
                                   struct keys_signer **signer_out)
 {
+    if (options->signs_heads)
+        return soft_head_open(key, signer_out);
     return keys_signer_new(&soft, key, crypto_private_key_public(key), options->is_unchecked,
                            signer_out);
 }

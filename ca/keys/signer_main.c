@@ -15,6 +15,7 @@
 #include "ca/crypto/hash_many.h"
 #include "ca/der/reader.h"
 #include "ca/keys/frame.h"
+#include "ca/keys/head.h"
 #include "ca/keys/secret.h"
 
 enum {
@@ -35,6 +36,8 @@ enum { IS_SANITIZED = false };
 
 struct key {
     struct crypto_private_key *private;
+    bool signs_heads;
+    struct keys_head_guard guard; /* of heads */
     atomic_uint_fast64_t signatures, refused, repeated;
 };
 
@@ -68,7 +71,7 @@ struct lane {
 /* ---- what is asked: does it carry a ticket that fits? */
 
 /* A certificate begins with its version in [0] and its serial number; a list with a number. */
-static bool content_fits(const struct keys_ticket *ticket, struct ca_bytes tbs)
+static bool tbs_fits(const struct keys_ticket *ticket, struct ca_bytes tbs)
 {
     struct der_reader whole = der_reader_of(tbs), inner;
     struct der_value version;
@@ -84,7 +87,19 @@ static bool content_fits(const struct keys_ticket *ticket, struct ca_bytes tbs)
            ca_bytes_equal(serial, ca_bytes_of(ticket->number, ticket->number_len));
 }
 
-static bool messages_have_tickets(struct lane *lane)
+/* One at a time: what was admitted of a batch could not be taken back when the rest is refused. */
+static bool head_fits(struct lane *lane, struct key *key)
+{
+    const struct keys_ticket *ticket = &lane->request.tickets[0];
+    struct keys_head head;
+
+    return lane->request.count == 1 && ticket->kind == KEYS_TICKET_HEAD &&
+           keys_head_parse(lane->request.messages[0], &head) == CA_OK && ticket->number_len == 8 &&
+           ca_bytes_get_number(ticket->number, 8) == head.sequence &&
+           keys_head_guard_admit(&key->guard, lane->request.messages[0]) == CA_OK;
+}
+
+static bool messages_have_tickets(struct lane *lane, struct key *key)
 {
     const struct keys_frame_request *request = &lane->request;
     const uint8_t *secret = lane->signer->secret.data;
@@ -93,18 +108,18 @@ static bool messages_have_tickets(struct lane *lane)
     for (size_t i = 0; i < request->count; i++) {
         if (!keys_ticket_fits(secret, request->key, &request->tickets[i],
                               ca_bytes_of(lane->digests[i], CRYPTO_HASH_LEN)) ||
-            !content_fits(&request->tickets[i], request->messages[i]))
+            (!key->signs_heads && !tbs_fits(&request->tickets[i], request->messages[i])))
             return false;
     }
-    return true;
+    return !key->signs_heads || head_fits(lane, key);
 }
 
 /* What a digest is of cannot be seen: only lists, which are too long to be sent, come as one. */
-static bool digest_has_ticket(const struct lane *lane)
+static bool digest_has_ticket(const struct lane *lane, const struct key *key)
 {
     const struct keys_frame_request *request = &lane->request;
 
-    return request->tickets[0].kind == KEYS_TICKET_CRL &&
+    return !key->signs_heads && request->tickets[0].kind == KEYS_TICKET_CRL &&
            keys_ticket_fits(lane->signer->secret.data, request->key, &request->tickets[0],
                             request->messages[0]);
 }
@@ -152,8 +167,8 @@ static void serve(struct lane *lane, struct keys_frame_answer *answer)
     if (request->key >= lane->signer->setup->key_count)
         return;
     struct key *key = &lane->signer->keys[request->key];
-    if (request->form == KEYS_FRAME_MESSAGES ? messages_have_tickets(lane)
-                                             : digest_has_ticket(lane)) {
+    if (request->form == KEYS_FRAME_MESSAGES ? messages_have_tickets(lane, key)
+                                             : digest_has_ticket(lane, key)) {
         answer->err = sign(lane, key->private);
     } else {
         answer->err = CA_ERR_DENIED;
@@ -350,8 +365,11 @@ static enum ca_err unseal(struct signer *signer)
 
     if (err == CA_OK)
         err = signer->setup->unseal(signer->setup->arg, keys);
-    for (size_t i = 0; i < signer->setup->key_count; i++)
+    for (size_t i = 0; i < signer->setup->key_count; i++) {
         signer->keys[i].private = keys[i];
+        signer->keys[i].signs_heads = signer->setup->signs_heads[i];
+        keys_head_guard_init(&signer->keys[i].guard);
+    }
     return err;
 }
 

@@ -4,7 +4,8 @@
  *
  * It unseals, gives up everything but its sockets (confine.h), and then answers: one thread for
  * each lane (frame.h). It signs what carries a ticket, after it has hashed the content itself and
- * found the ticket's serial number in it. It ends when the other end of a lane closes, when its
+ * found the ticket's number in it. CA keys sign certificates and lists, an audit key heads that go
+ * with those before (head.h). It ends when the other end of a lane closes, when its
  * parent ends, and when what arrives is no frame: nobody who speaks otherwise is its daemon.
  */
 #pragma once
@@ -13,7 +14,7 @@
 #include "ca/keys/confine.h"
 #include "ca/keys/ticket.h"
 
-enum { KEYS_PROCESS_KEYS_MAX = 64, KEYS_PROCESS_LANES_MAX = 64 };
+enum { KEYS_PROCESS_KEYS_MAX = 65, KEYS_PROCESS_LANES_MAX = 64 };
 
 struct keys_signer_setup {
     /*
@@ -23,6 +24,8 @@ struct keys_signer_setup {
     enum ca_err (*unseal)(void *arg, struct crypto_private_key **keys);
     void *arg;
     size_t key_count;
+    bool
+        signs_heads[KEYS_PROCESS_KEYS_MAX]; /* the audit log's, and nothing else; others never do */
     size_t lane_count;
     const struct crypto *crypto; /* from before the fork: its tables serve every lane; or NULL */
     uint8_t *areas;           /* KEYS_FRAME_AREA_SIZE of shared memory for each lane; NULL: none */

@@ -48,7 +48,7 @@ bool keys_ticket_fits(const uint8_t *secret, uint32_t key, const struct keys_tic
 {
     uint8_t want[KEYS_TICKET_MAC_LEN];
 
-    if ((ticket->kind != KEYS_TICKET_CERTIFICATE && ticket->kind != KEYS_TICKET_CRL) ||
+    if (ticket->kind == KEYS_TICKET_NONE || ticket->kind > KEYS_TICKET_HEAD ||
         ticket->number_len == 0 || ticket->number_len > KEYS_TICKET_NUMBER_MAX || digest.len == 0 ||
         digest.len > KEYS_TICKET_DIGEST_MAX)
         return false;

@@ -3,9 +3,10 @@
  * ticket: leave to have one thing signed, given once its intent is on disk.
  *
  * The writer makes tickets after the commit that holds the intent; a signer process signs nothing
- * without one. A ticket says kind, key, serial or CRL number, and digest of the content, under a
- * MAC (SipHash-2-4 of 128 bits, keyed afresh at every start): it fits one content of one key, and
- * no other. Asking twice with the same ticket gives a signature of the same content again.
+ * without one. A ticket says kind, key, the number of certificate, list or audit record, and digest
+ * of the content, under a MAC (SipHash-2-4 of 128 bits, keyed afresh at every start): it fits one
+ * content of one key, and no other. Asking twice with the same ticket gives a signature of the same
+ * content again.
  */
 #pragma once
 
@@ -16,6 +17,7 @@ enum keys_ticket_kind {
     KEYS_TICKET_NONE, /* for signers that ask for none */
     KEYS_TICKET_CERTIFICATE,
     KEYS_TICKET_CRL,
+    KEYS_TICKET_HEAD, /* of the audit log: ca/keys/head.h */
 };
 
 enum {
@@ -28,7 +30,8 @@ enum {
 /* What a ticket speaks of. */
 struct keys_intent {
     enum keys_ticket_kind kind;
-    struct ca_bytes number; /* serial or CRL number, up to KEYS_TICKET_NUMBER_MAX octets */
+    struct ca_bytes
+        number; /* of certificate, list or record, up to KEYS_TICKET_NUMBER_MAX octets */
     struct ca_bytes digest; /* SHA-256 of what is to be signed; of a list, what is signed */
 };
 

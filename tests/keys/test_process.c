@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 
 #include "ca/crypto/digest.h"
+#include "ca/keys/head.h"
 #include "tests/support/sealed_keys.h"
 
 enum { LANES = 3, EVENTS_MAX = 16 };
@@ -298,6 +299,104 @@ Test(process, a_list_of_megabytes_is_signed_whole_where_the_key_wants_that)
     check_ok(sign(ED25519, 3));
     stop();
     free(list);
+}
+
+/* ---- heads of the audit log */
+
+static struct keys_process_options options_with_audit(void)
+{
+    struct keys_process_options options = options_with(false);
+
+    options.keeper.signer.signs_heads[ED25519] = true;
+    return options;
+}
+
+static enum ca_err sign_head(size_t kind, uint64_t sequence, uint8_t content)
+{
+    const struct keys_head head = { .sequence = sequence, .chain = { content }, .time_us = 5 };
+    struct keys_signed_head made;
+    enum ca_err err = keys_head_sign(signers[kind], crypto, &head, &made);
+
+    if (err == CA_OK)
+        check_ok(keys_head_verify(crypto, &publics[kind], &made));
+    return err;
+}
+
+Test(process, an_audit_key_signs_heads_that_go_with_those_before)
+{
+    struct keys_process_options options = options_with_audit();
+
+    start(&options);
+    check_ok(sign_head(ED25519, 7, 1));
+    check_ok(sign_head(ED25519, 7, 1));
+    check_err(sign_head(ED25519, 7, 2), CA_ERR_DENIED);
+    check_err(sign_head(ED25519, 6, 1), CA_ERR_DENIED);
+    check_ok(sign_head(ED25519, 8, 2));
+    check_err(sign_head(ED25519, 7, 1), CA_ERR_DENIED);
+    struct keys_signer_counts counts = counts_of(ED25519);
+    cr_assert(counts.signatures == 3 && counts.refused == 3);
+    stop();
+}
+
+/* Each key with tickets that fit it. */
+Test(process, an_audit_key_signs_no_certificates_and_others_no_heads)
+{
+    struct keys_process_options options = options_with_audit();
+
+    start(&options);
+    check_err(sign(ED25519, 1), CA_ERR_DENIED);
+    check_err(sign_digest(ED25519, KEYS_TICKET_CRL, 0), CA_ERR_KEY_TYPE);
+    check_ok(sign(P256, 1));
+    stop();
+    options = options_with(false);
+    start(&options);
+    check_err(sign_head(ED25519, 7, 1), CA_ERR_DENIED); /* a CA's key of the same type */
+    check_ok(sign(ED25519, 1));
+    stop();
+}
+
+static enum ca_err sign_text(struct ca_bytes message, const struct keys_intent *intent)
+{
+    struct keys_ticket ticket;
+    const struct keys_order order = {
+        .sig = CRYPTO_SIG_ED25519, .messages = &message, .count = 1, .tickets = &ticket
+    };
+
+    keys_ticket_make(signers[ED25519], intent, &ticket);
+    return keys_sign(signers[ED25519], crypto, &order, signatures);
+}
+
+Test(process, a_head_needs_the_ticket_of_a_head_and_of_its_number)
+{
+    const struct keys_head head = { .sequence = 7, .time_us = 5 };
+    char text[KEYS_HEAD_TEXT_MAX + 1];
+    struct ca_bytes message = { (const uint8_t *)text, keys_head_text(&head, text) };
+    struct keys_process_options options = options_with_audit();
+    uint8_t number[8] = { 0, 0, 0, 0, 0, 0, 0, 7 }, digest[CA_DIGEST_LEN];
+    const struct keys_intent good = { KEYS_TICKET_HEAD,
+                                      { number, sizeof(number) },
+                                      { digest, sizeof(digest) } };
+    struct keys_intent intent = good;
+
+    start(&options);
+    crypto_sha256(&message, 1, digest);
+    check_err(keys_sign_many(signers[ED25519], crypto, CRYPTO_SIG_ED25519, &message, 1, signatures),
+              CA_ERR_DENIED);
+    intent.kind = KEYS_TICKET_CERTIFICATE;
+    check_err(sign_text(message, &intent), CA_ERR_DENIED);
+    intent.kind = KEYS_TICKET_CRL;
+    check_err(sign_text(message, &intent), CA_ERR_DENIED);
+    intent = good;
+    intent.number.len = 7;
+    check_err(sign_text(message, &intent), CA_ERR_DENIED);
+    number[7] = 8;
+    check_err(sign_text(message, &good), CA_ERR_DENIED);
+    number[7] = 7;
+    digest[0] ^= 1;
+    check_err(sign_text(message, &good), CA_ERR_DENIED);
+    digest[0] ^= 1;
+    check_ok(sign_text(message, &good));
+    stop();
 }
 
 /* ---- faults */

@@ -93,7 +93,7 @@ Test(ticket, what_no_intent_can_be_fits_nothing)
     struct keys_ticket ticket = stamped(KEYS_TICKET_NONE, 20, 32);
 
     cr_assert_not(fits(&ticket, 32));
-    ticket = stamped((enum keys_ticket_kind)(KEYS_TICKET_CRL + 1), 20, 32);
+    ticket = stamped((enum keys_ticket_kind)(KEYS_TICKET_HEAD + 1), 20, 32);
     cr_assert_not(fits(&ticket, 32));
     ticket = stamped(KEYS_TICKET_CRL, 20, 32);
     ticket.number_len = KEYS_TICKET_NUMBER_MAX + 1;
