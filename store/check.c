@@ -153,7 +153,7 @@ enum ca_err store_check(struct store_view *view, struct store_damage *damage_out
         return err;
     if ((err = store_check_status(&checker)) != CA_OK)
         return err;
-    if (!view->store->lacks_profiles &&
+    if (!view->store->lacks[STORE_TABLE_PROFILES] &&
         (err = store_checker_walk(&checker, STORE_TABLE_PROFILES, "profiles", check_profile)) !=
             CA_OK)
         return err;
@@ -166,6 +166,8 @@ enum ca_err store_check(struct store_view *view, struct store_damage *damage_out
         return store_checker_blame(&checker, "audit", none);
     if (checker.introduced_count != checker.profile_count)
         return store_checker_blame(&checker, "profiles", none);
+    if ((err = store_check_heads(&checker)) != CA_OK)
+        return err;
     if (store_runs_check(view->store->runs, view->set) != CA_OK)
         return store_checker_blame(&checker, "runs", none);
     return CA_OK;

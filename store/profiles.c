@@ -3,31 +3,6 @@
 
 #include "store/tables.h"
 
-/* Stores that were made before profiles were remembered have no such table. */
-enum ca_err store_profiles_open(struct store *store, const char *name)
-{
-    unsigned begin_flags = MDB_RDONLY, open_flags = 0;
-    MDB_txn *txn = NULL;
-    int rc = MDB_NOTFOUND;
-
-    for (int i = 0; i < 2 && rc == MDB_NOTFOUND; i++) {
-        if ((rc = mdb_txn_begin(store->env, NULL, begin_flags, &txn)) != 0)
-            break;
-        rc = mdb_dbi_open(txn, name, open_flags, &store->tables[STORE_TABLE_PROFILES]);
-        if (rc == 0)
-            rc = mdb_txn_commit(txn);
-        else
-            mdb_txn_abort(txn);
-        if (rc == MDB_NOTFOUND && store->options.is_read_only) {
-            store->lacks_profiles = true;
-            return CA_OK;
-        }
-        begin_flags = 0;
-        open_flags = MDB_CREATE;
-    }
-    return store_from_lmdb(rc);
-}
-
 enum ca_err store_put_profile(struct store_batch *batch, const struct store_profile *profile,
                               const struct store_audit *audit)
 {
@@ -61,7 +36,7 @@ enum ca_err store_find_profile(struct store_view *view, const struct store_diges
     struct ca_bytes key = ca_bytes_of(id->bytes, STORE_DIGEST_LEN), value;
 
     memset(profile_out, 0, sizeof(*profile_out));
-    if (view->store->lacks_profiles)
+    if (view->store->lacks[STORE_TABLE_PROFILES])
         return CA_ERR_NOT_FOUND;
     enum ca_err err = store_view_get(view, STORE_TABLE_PROFILES, key, &value);
     return err == CA_OK ? store_record_decode_profile(key, value, profile_out) : err;
@@ -78,7 +53,7 @@ enum ca_err store_find_profiles(struct store_view *view, const struct store_dige
     size_t count = 0;
 
     *count_out = 0;
-    if (view->store->lacks_profiles)
+    if (view->store->lacks[STORE_TABLE_PROFILES])
         return CA_OK;
     enum ca_err err = store_scan_open(view, STORE_TABLE_PROFILES, from, &scan);
     while (err == CA_OK && count < count_max && (err = store_scan_next(&scan)) == CA_OK) {

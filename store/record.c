@@ -2,6 +2,7 @@
 #include "store/record.h"
 
 #include "ca/crypto/digest.h"
+#include "ca/keys/head.h"
 #include "store/record_parts.h"
 
 static const struct ca_bytes head_key = { (const uint8_t *)"head", 4 };
@@ -376,6 +377,49 @@ enum ca_err store_record_decode_audit(struct ca_bytes key, struct ca_bytes value
     }
     entry_out->sequence = octets_load_be64(key.data);
     audit->kind = (enum store_audit_kind)kind;
+    return CA_OK;
+}
+
+/* ---- signed heads */
+
+_Static_assert(STORE_SIGNED_HEAD_LEN == 1 + 8 + STORE_CHAIN_LEN + KEYS_HEAD_KEY_ID_LEN +
+                                            KEYS_HEAD_SIGNATURE_LEN + STORE_DIGEST_LEN,
+               "as docs/STORAGE.md says");
+_Static_assert((int)STORE_ID_LEN == (int)KEYS_HEAD_LOG_LEN, "a log is called as its store");
+
+void store_record_encode_signed_head(const struct keys_signed_head *head,
+                                     uint8_t value[STORE_SIGNED_HEAD_LEN])
+{
+    struct octets_writer writer = { value, STORE_SIGNED_HEAD_LEN - STORE_DIGEST_LEN };
+    uint8_t key[STORE_SEQUENCE_LEN];
+
+    octets_put_u8(&writer, STORE_RECORD_VERSION);
+    octets_put_u64(&writer, head->head.time_us);
+    octets_put(&writer, head->head.chain, STORE_CHAIN_LEN);
+    octets_put(&writer, head->key_id, KEYS_HEAD_KEY_ID_LEN);
+    octets_put(&writer, head->signature, KEYS_HEAD_SIGNATURE_LEN);
+    store_record_sequence_key(head->head.sequence, key);
+    store_record_seal(STORE_TABLE_HEADS, ca_bytes_of(key, sizeof(key)), value,
+                      STORE_SIGNED_HEAD_LEN);
+}
+
+enum ca_err store_record_decode_signed_head(struct ca_bytes key, struct ca_bytes value,
+                                            struct keys_signed_head *head_out)
+{
+    struct octets_reader reader = record_open(STORE_TABLE_HEADS, key, value);
+
+    memset(head_out, 0, sizeof(*head_out));
+    head_out->head.time_us = octets_get_u64(&reader);
+    octets_get_copy(&reader, head_out->head.chain, STORE_CHAIN_LEN);
+    octets_get_copy(&reader, head_out->key_id, KEYS_HEAD_KEY_ID_LEN);
+    octets_get_copy(&reader, head_out->signature, KEYS_HEAD_SIGNATURE_LEN);
+    if (key.len != STORE_SEQUENCE_LEN || record_end(&reader) != CA_OK ||
+        head_out->head.time_us > INT64_MAX || octets_load_be64(key.data) == 0 ||
+        octets_load_be64(key.data) > INT64_MAX) {
+        memset(head_out, 0, sizeof(*head_out));
+        return CA_ERR_STORAGE_CORRUPT;
+    }
+    head_out->head.sequence = octets_load_be64(key.data);
     return CA_OK;
 }
 

@@ -24,6 +24,7 @@ enum store_table {
     STORE_TABLE_LINEAGES, /* certificates that follow upon each other */
     STORE_TABLE_STATUS,   /* changes of status, scope by scope */
     STORE_TABLE_PROFILES, /* every profile that was ever configured */
+    STORE_TABLE_HEADS,    /* of the audit log, signed */
     STORE_TABLE_COUNT
 };
 
@@ -46,6 +47,7 @@ enum {
     STORE_HEAD_LEN = 1 + 8 + 8 + STORE_CHAIN_LEN + 8 + STORE_DIGEST_LEN,
     STORE_PROFILE_LEN_MIN = 1 + 8 + 4 + 1 + 1 + STORE_DIGEST_LEN,
     STORE_PROFILE_LEN_MAX = STORE_PROFILE_LEN_MIN + CA_NAME_LEN_MAX + CA_PROFILE_LEN_MAX,
+    STORE_SIGNED_HEAD_LEN = 1 + 8 + STORE_CHAIN_LEN + 4 + 64 + STORE_DIGEST_LEN,
     STORE_IDENTITY_LEN = 1 + 8 + 1 + STORE_ID_LEN + STORE_DIGEST_LEN,
 };
 
@@ -118,6 +120,13 @@ size_t store_record_profile_len(const struct store_profile *profile);
 void store_record_encode_profile(const struct store_profile *profile, uint8_t *value);
 CA_MUST_CHECK enum ca_err store_record_decode_profile(struct ca_bytes key, struct ca_bytes value,
                                                       struct store_profile *profile_out);
+
+/* The key is the sequence number; the log is not said: it is this store's. */
+void store_record_encode_signed_head(const struct keys_signed_head *head,
+                                     uint8_t value[STORE_SIGNED_HEAD_LEN]);
+CA_MUST_CHECK enum ca_err store_record_decode_signed_head(struct ca_bytes key,
+                                                          struct ca_bytes value,
+                                                          struct keys_signed_head *head_out);
 
 /*
  * An audit record has no digest of its own: it ends with the chain digest, SHA-256 over the one

@@ -23,6 +23,7 @@ static const char *const table_names[STORE_TABLE_COUNT] = {
     [STORE_TABLE_RETIRED] = "retired", [STORE_TABLE_SCOPES] = "scopes",
     [STORE_TABLE_CRLS] = "crls",       [STORE_TABLE_LINEAGES] = "lineages",
     [STORE_TABLE_STATUS] = "status",   [STORE_TABLE_PROFILES] = "profiles",
+    [STORE_TABLE_HEADS] = "heads",
 };
 
 static const struct store_options defaults = {
@@ -221,6 +222,48 @@ static enum ca_err open_env(struct store *store, const char *path)
     return err;
 }
 
+/* Stores of earlier versions have no such table. */
+static bool is_late(int table)
+{
+    return table == STORE_TABLE_PROFILES || table == STORE_TABLE_HEADS;
+}
+
+/* It is made where there is none, unless nothing may be written. */
+static enum ca_err open_late_table(struct store *store, enum store_table table)
+{
+    unsigned begin_flags = MDB_RDONLY, open_flags = 0;
+    MDB_txn *txn = NULL;
+    int rc = MDB_NOTFOUND;
+
+    for (int i = 0; i < 2 && rc == MDB_NOTFOUND; i++) {
+        if ((rc = mdb_txn_begin(store->env, NULL, begin_flags, &txn)) != 0)
+            break;
+        rc = mdb_dbi_open(txn, table_names[table], open_flags, &store->tables[table]);
+        if (rc == 0)
+            rc = mdb_txn_commit(txn);
+        else
+            mdb_txn_abort(txn);
+        if (rc == MDB_NOTFOUND && store->options.is_read_only) {
+            store->lacks[table] = true;
+            return CA_OK;
+        }
+        begin_flags = 0;
+        open_flags = MDB_CREATE;
+    }
+    return store_from_lmdb(rc);
+}
+
+static enum ca_err open_late_tables(struct store *store)
+{
+    enum ca_err err = CA_OK;
+
+    for (int i = 0; i < STORE_TABLE_COUNT && err == CA_OK; i++) {
+        if (is_late(i))
+            err = open_late_table(store, (enum store_table)i);
+    }
+    return err;
+}
+
 /* The tables' handles, which outlive the transaction. */
 static enum ca_err open_tables(struct store *store)
 {
@@ -230,7 +273,7 @@ static enum ca_err open_tables(struct store *store)
     if (err != CA_OK)
         return err;
     for (int i = 0; i < STORE_TABLE_COUNT && err == CA_OK; i++) {
-        if (i == STORE_TABLE_PROFILES)
+        if (is_late(i))
             continue;
         err = store_from_lmdb(mdb_dbi_open(txn, table_names[i], 0, &store->tables[i]));
     }
@@ -404,7 +447,7 @@ enum ca_err store_open(const char *path, const struct store_options *options,
         goto out;
     if ((err = open_load(store)) != CA_OK)
         goto out;
-    if ((err = store_profiles_open(store, table_names[STORE_TABLE_PROFILES])) != CA_OK)
+    if ((err = open_late_tables(store)) != CA_OK)
         goto out;
     if ((err = open_runs(store, path)) != CA_OK)
         goto out;
@@ -460,6 +503,7 @@ void store_info(struct store *store, struct store_info *info_out)
         info_refresh(store);
     memset(info_out, 0, sizeof(*info_out));
     info_out->instance = store->identity.instance;
+    memcpy(info_out->id, store->identity.id, STORE_ID_LEN);
     info_out->schema = store->identity.schema;
     pthread_mutex_lock(&store->info_lock);
     info_out->certificate_count = store->certificate_count;

@@ -20,6 +20,7 @@
 #include "ca/base/limits.h"
 #include "ca/base/serial.h"
 
+struct keys_signed_head; /* ca/keys/head.h */
 struct store;
 struct store_batch;
 struct store_view;
@@ -57,6 +58,7 @@ struct store_options {
 
 struct store_info {
     uint8_t instance; /* first octet of serial numbers, 1 to 127 */
+    uint8_t id[16];   /* its own, random: which audit log this is */
     uint64_t schema;  /* version of the layout */
     uint64_t certificate_count;
     uint64_t intent_count;    /* without a result */
@@ -282,6 +284,14 @@ CA_MUST_CHECK enum ca_err store_put_profile(struct store_batch *batch,
                                             const struct store_profile *profile,
                                             const struct store_audit *audit);
 
+/* ---- writing: signed heads of the audit log */
+
+/* Of this store's log, and of a record that is in it or comes with this batch: NOT_FOUND. STATE:
+ * the record's chain is another. EXISTS: not above the one put last. The signature is the caller's
+ * to check. */
+CA_MUST_CHECK enum ca_err store_put_signed_head(struct store_batch *batch,
+                                                const struct keys_signed_head *head);
+
 /* Raises the latest used time; times in what is put do so by themselves. */
 CA_MUST_CHECK enum ca_err store_put_clock(struct store_batch *batch, uint64_t time_us);
 
@@ -415,6 +425,15 @@ CA_MUST_CHECK enum ca_err store_view_audit_head(struct store_view *view,
  * ends before that; STORAGE_CORRUPT: it does not, but has no such record. */
 CA_MUST_CHECK enum ca_err store_find_audit_head(struct store_view *view, uint64_t sequence,
                                                 struct store_audit_head *head_out);
+
+/* The latest; NOT_FOUND: none was ever signed. */
+CA_MUST_CHECK enum ca_err store_find_last_signed_head(struct store_view *view,
+                                                      struct keys_signed_head *head_out);
+/* Those of records above `after`, up to `until`, ascending; fewer than count_max: no more. */
+CA_MUST_CHECK enum ca_err store_find_signed_heads(struct store_view *view, uint64_t after,
+                                                  uint64_t until,
+                                                  struct keys_signed_head *heads_out,
+                                                  size_t count_max, size_t *count_out);
 
 /*
  * Reads everything there is: digests of all records, the audit chain from its beginning to its

@@ -53,7 +53,7 @@ struct store {
     int lock_fd; /* -1: read only */
     MDB_env *env;
     MDB_dbi tables[STORE_TABLE_COUNT];
-    bool lacks_profiles; /* read only, and made before there was that table: nobody uses it */
+    bool lacks[STORE_TABLE_COUNT]; /* read only, and made before there was that table */
     struct store_runs *runs;
     bool has_pair; /* of hashes side by side: crypto_sha256_has_pair() */
     atomic_bool is_latched, is_full;
@@ -139,9 +139,6 @@ CA_MUST_CHECK enum ca_err store_batch_settle_table(struct store_batch *batch,
                                                    enum store_table table);
 void store_batch_forget(struct store_batch *batch);
 
-/* profiles.c: the handle of that table, which is made where a store of ours has none. */
-CA_MUST_CHECK enum ca_err store_profiles_open(struct store *store, const char *name);
-
 /* batch_line.c: the line with the certificate at its end. Looks; the other one writes. */
 CA_MUST_CHECK enum ca_err store_batch_extend_line(struct store_batch *batch,
                                                   const struct store_certificate *certificate,
@@ -201,6 +198,8 @@ typedef enum ca_err store_check_record(struct store_checker *checker, struct ca_
 CA_MUST_CHECK enum ca_err store_checker_walk(struct store_checker *checker, enum store_table table,
                                              const char *name, store_check_record *check);
 CA_MUST_CHECK enum ca_err store_check_status(struct store_checker *checker);
+/* heads.c: each is of a record that is there. */
+CA_MUST_CHECK enum ca_err store_check_heads(struct store_checker *checker);
 /* Of one certificate: is it in its line? */
 CA_MUST_CHECK enum ca_err store_check_in_line(struct store_checker *checker,
                                               const struct store_certificate *certificate);

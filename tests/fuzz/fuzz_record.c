@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "ca/keys/head.h"
 #include "store/record_status.h"
 
 static uint8_t again[STORE_PROFILE_LEN_MAX];
@@ -114,6 +115,16 @@ static struct ca_bytes recode_profile(struct ca_bytes key, struct ca_bytes value
     return ca_bytes_of(again, store_record_profile_len(&profile));
 }
 
+static struct ca_bytes recode_signed_head(struct ca_bytes key, struct ca_bytes value)
+{
+    struct keys_signed_head head;
+
+    if (store_record_decode_signed_head(key, value, &head) != CA_OK)
+        return value;
+    store_record_encode_signed_head(&head, again);
+    return ca_bytes_of(again, STORE_SIGNED_HEAD_LEN);
+}
+
 static void decode(enum store_table table, struct ca_bytes key, struct ca_bytes value)
 {
     static const uint8_t chain[STORE_CHAIN_LEN];
@@ -131,6 +142,7 @@ static void decode(enum store_table table, struct ca_bytes key, struct ca_bytes 
     case STORE_TABLE_STATUS: encoded = recode_of_scope(table, key, value); break;
     case STORE_TABLE_LINEAGES: encoded = recode_line(key, value); break;
     case STORE_TABLE_PROFILES: encoded = recode_profile(key, value); break;
+    case STORE_TABLE_HEADS: encoded = recode_signed_head(key, value); break;
     case STORE_TABLE_META: encoded = recode_meta(key, value); break;
     default:
         if (store_record_decode_audit(key, value, chain, &entry) == CA_OK) {

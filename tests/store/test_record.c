@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/record_status.h"
 
+#include "ca/keys/head.h"
 #include "tests/support/store.h"
 
 enum { VALUE_MAX = STORE_PROFILE_LEN_MAX };
@@ -60,6 +61,7 @@ static enum ca_err recode(enum store_table table, struct ca_bytes key, struct ca
     struct store_intent intent;
     struct store_change_record change;
     struct store_profile profile;
+    struct keys_signed_head head;
     struct store_audit_entry entry;
     uint8_t chain[STORE_CHAIN_LEN] = { 42 };
     enum ca_err err = CA_ERR_INTERNAL;
@@ -88,6 +90,12 @@ static enum ca_err recode(enum store_table table, struct ca_bytes key, struct ca
         if ((err = store_record_decode_profile(key, bytes, &profile)) == CA_OK) {
             store_record_encode_profile(&profile, again);
             again_out->len = store_record_profile_len(&profile);
+        }
+        break;
+    case STORE_TABLE_HEADS:
+        if ((err = store_record_decode_signed_head(key, bytes, &head)) == CA_OK) {
+            store_record_encode_signed_head(&head, again);
+            again_out->len = STORE_SIGNED_HEAD_LEN;
         }
         break;
     case STORE_TABLE_AUDIT:
@@ -122,6 +130,7 @@ enum {
     SAMPLE_LINE,
     SAMPLE_STATUS,
     SAMPLE_PROFILE,
+    SAMPLE_SIGNED_HEAD,
     SAMPLE_AUDIT,
     SAMPLE_AUDIT_EMPTY,
     SAMPLES
@@ -242,6 +251,21 @@ static void make_profile(struct sample *sample)
     sample->len = store_record_profile_len(&profile);
 }
 
+static void make_signed_head(struct sample *sample)
+{
+    struct keys_signed_head head = { .head = { .sequence = 0x0102030405060708,
+                                               .time_us = 0x1112131415161718 },
+                                     .key_id = { 0x31, 0x32, 0x33, 0x34 } };
+
+    memset(head.head.chain, 0x21, sizeof(head.head.chain));
+    memset(head.signature, 0x41, sizeof(head.signature));
+    sample->table = STORE_TABLE_HEADS;
+    sample->key_len = STORE_SEQUENCE_LEN;
+    store_record_sequence_key(head.head.sequence, sample->key);
+    store_record_encode_signed_head(&head, value);
+    sample->len = STORE_SIGNED_HEAD_LEN;
+}
+
 static void make_audit(int number, struct sample *sample)
 {
     struct ca_serial serial = test_serial(1234567);
@@ -296,6 +320,8 @@ static struct sample make_sample(int number)
         make_of_scope(number, &sample);
     else if (number == SAMPLE_PROFILE)
         make_profile(&sample);
+    else if (number == SAMPLE_SIGNED_HEAD)
+        make_signed_head(&sample);
     else
         make_audit(number, &sample);
     return sample;
@@ -411,6 +437,8 @@ Test(record, a_sealed_record_of_wrong_contents_is_refused)
         { SAMPLE_PROFILE, 13, 2 },  /* a hold is allowed or not */
         { SAMPLE_PROFILE, 14, 0 },  /* no name */
         { SAMPLE_PROFILE, 14, 13 }, /* a name beyond the end */
+        { SAMPLE_SIGNED_HEAD, 0, 2 },
+        { SAMPLE_SIGNED_HEAD, 8, 0x80 }, /* a time that is none */
     };
     struct ca_bytes got;
 
@@ -464,6 +492,31 @@ Test(record, a_profile_has_these_octets)
     check_bytes(found.content, CA_BYTES("\0\0\0\1a\0\0\0\0"));
     check_bytes(ca_bytes_of(found.id.bytes, STORE_DIGEST_LEN),
                 ca_bytes_of(sample.key, sample.key_len));
+}
+
+/* As above, with [12, 8]. */
+Test(record, a_signed_head_has_these_octets)
+{
+    static const uint8_t time[] = { 0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11 };
+    static const uint8_t seal[] = { 0xaf, 0x62, 0xbe, 0x58, 0xdb, 0x4b, 0xd6, 0x29,
+                                    0xb4, 0x66, 0x34, 0x68, 0x16, 0xfe, 0xfa, 0x56 };
+    struct sample sample = make_sample(SAMPLE_SIGNED_HEAD);
+    struct keys_signed_head found;
+
+    cr_assert(sample.len == 125 && value[0] == 1 && value[9] == 0x21 && value[40] == 0x21);
+    check_bytes(ca_bytes_of(value + 1, 8), ca_bytes_of(time, sizeof(time)));
+    check_bytes(ca_bytes_of(value + 41, 4), CA_BYTES("1234"));
+    cr_assert(value[45] == 0x41 && value[108] == 0x41);
+    check_bytes(ca_bytes_of(value + 109, 16), ca_bytes_of(seal, sizeof(seal)));
+    check_ok(store_record_decode_signed_head(ca_bytes_of(sample.key, sample.key_len),
+                                             ca_bytes_of(value, sample.len), &found));
+    cr_assert_eq(found.head.sequence, 0x0102030405060708);
+    memset(sample.key, 0, STORE_SEQUENCE_LEN);
+    store_record_seal(STORE_TABLE_HEADS, ca_bytes_of(sample.key, sample.key_len), value,
+                      sample.len);
+    check_err(store_record_decode_signed_head(ca_bytes_of(sample.key, sample.key_len),
+                                              ca_bytes_of(value, sample.len), &found),
+              CA_ERR_STORAGE_CORRUPT); /* of nothing */
 }
 
 Test(record, a_profile_of_the_largest_size_fits_and_none_larger_does)
