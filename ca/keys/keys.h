@@ -48,6 +48,25 @@ CA_MUST_CHECK enum ca_err keys_sealed_save_with(const char *path,
 CA_MUST_CHECK enum ca_err keys_sealed_load(const char *path, const struct keys_secret *passphrase,
                                            struct crypto_private_key **key_out);
 
+/*
+ * Several files of one passphrase, one after the other: what Argon2id makes of it is kept from one
+ * to the next, and made anew only where a file has other parameters or another salt. Those saved
+ * with a memo share both where they can, so that all of them open in the time of one. Empty to
+ * start with, and of no other passphrase. As save and load above; memo may be NULL.
+ */
+struct keys_sealed_memo {
+    uint8_t header[80];
+    struct keys_secret file_key;
+};
+void keys_sealed_memo_wipe(struct keys_sealed_memo *memo);
+CA_MUST_CHECK enum ca_err keys_sealed_save_next(struct keys_sealed_memo *memo, const char *path,
+                                                const struct crypto_private_key *key,
+                                                const struct keys_secret *passphrase,
+                                                const struct keys_sealed_options *options);
+CA_MUST_CHECK enum ca_err keys_sealed_load_next(struct keys_sealed_memo *memo, const char *path,
+                                                const struct keys_secret *passphrase,
+                                                struct crypto_private_key **key_out);
+
 /* What its header says, which nobody vouches for before the file is opened. */
 struct keys_sealed_info {
     struct keys_sealed_options options;

@@ -120,6 +120,55 @@ static enum ca_err derive_key(const uint8_t *header, const struct ca_bytes halve
     return CA_OK;
 }
 
+/* ---- several files of one passphrase */
+
+void keys_sealed_memo_wipe(struct keys_sealed_memo *memo)
+{
+    keys_secret_wipe(&memo->file_key);
+    *memo = (struct keys_sealed_memo){ 0 };
+}
+
+/* Everything that Argon2id is given beside the passphrase; up to the salt, which comes behind. */
+static bool memo_has_same(const struct keys_sealed_memo *memo, const uint8_t *header, size_t len)
+{
+    return memo != NULL && memo->file_key.len > 0 &&
+           ca_bytes_equal(ca_bytes_of(memo->header, len), ca_bytes_of(header, len));
+}
+
+static bool memo_fits(const struct keys_sealed_memo *memo, const uint8_t *header)
+{
+    if (!memo_has_same(memo, header, AT_NONCE))
+        return false;
+    return header[AT_KDF] != KDF_ARGON2ID_DIVIDED ||
+           ca_bytes_equal(ca_bytes_of(memo->header + AT_SALT_2, HEADER_LEN_MAX - AT_SALT_2),
+                          ca_bytes_of(header + AT_SALT_2, HEADER_LEN_MAX - AT_SALT_2));
+}
+
+static enum ca_err secret_copy(const struct keys_secret *from, struct keys_secret *copy_out)
+{
+    enum ca_err err = keys_secret_new(from->len, copy_out);
+
+    if (err == CA_OK)
+        memcpy(copy_out->data, from->data, from->len);
+    return err;
+}
+
+/* memo may be NULL. */
+static enum ca_err derive_or_recall(struct keys_sealed_memo *memo, const uint8_t *header,
+                                    const struct ca_bytes halves[2], struct keys_secret *key_out)
+{
+    if (memo_fits(memo, header))
+        return secret_copy(&memo->file_key, key_out);
+    enum ca_err err = derive_key(header, halves, key_out);
+    if (err != CA_OK || memo == NULL)
+        return err;
+    keys_sealed_memo_wipe(memo);
+    memcpy(memo->header, header, header_len(header));
+    if ((err = secret_copy(key_out, &memo->file_key)) != CA_OK)
+        keys_secret_wipe(key_out);
+    return err;
+}
+
 /* ---- seal */
 
 static enum ca_err header_fill(const struct keys_sealed_options *options, bool is_divided,
@@ -135,9 +184,19 @@ static enum ca_err header_fill(const struct keys_sealed_options *options, bool i
     return crypto_random(header + AT_SALT, header_len(header) - AT_SALT);
 }
 
-static enum ca_err seal(const struct crypto_private_key *key, const struct keys_secret *passphrase,
-                        const struct limits *within, const struct keys_sealed_options *options,
-                        uint8_t sealed[FILE_LEN_MAX], size_t *len_out)
+/* A salt that has served is taken again; the nonce, of 24 octets, is another each time. */
+static void take_salts(const struct keys_sealed_memo *memo, uint8_t header[HEADER_LEN_MAX])
+{
+    if (!memo_has_same(memo, header, AT_SALT))
+        return;
+    memcpy(header + AT_SALT, memo->header + AT_SALT, AT_NONCE - AT_SALT);
+    memcpy(header + AT_SALT_2, memo->header + AT_SALT_2, HEADER_LEN_MAX - AT_SALT_2);
+}
+
+static enum ca_err seal_with(struct keys_sealed_memo *memo, const struct crypto_private_key *key,
+                             const struct keys_secret *passphrase, const struct limits *within,
+                             const struct keys_sealed_options *options,
+                             uint8_t sealed[FILE_LEN_MAX], size_t *len_out)
 {
     struct ca_bytes halves[2];
     struct keys_secret der = { 0 };
@@ -156,8 +215,10 @@ static enum ca_err seal(const struct crypto_private_key *key, const struct keys_
         return CA_ERR_CONFIG;
     if ((err = header_fill(options, half_count == 2, sealed)) != CA_OK ||
         (err = keys_secret_new(CRYPTO_PKCS8_LEN_MAX, &der)) != CA_OK ||
-        (err = crypto_private_key_encode(key, der.data, der.len, &der_len)) != CA_OK ||
-        (err = derive_key(sealed, halves, &file_key)) != CA_OK)
+        (err = crypto_private_key_encode(key, der.data, der.len, &der_len)) != CA_OK)
+        goto out;
+    take_salts(memo, sealed);
+    if ((err = derive_or_recall(memo, sealed, halves, &file_key)) != CA_OK)
         goto out;
     size_t head = header_len(sealed);
     (void)crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + head, &body_len, der.data, der_len,
@@ -168,6 +229,13 @@ out:
     keys_secret_wipe(&file_key);
     keys_secret_wipe(&der);
     return err;
+}
+
+static enum ca_err seal(const struct crypto_private_key *key, const struct keys_secret *passphrase,
+                        const struct limits *within, const struct keys_sealed_options *options,
+                        uint8_t sealed[FILE_LEN_MAX], size_t *len_out)
+{
+    return seal_with(NULL, key, passphrase, within, options, sealed, len_out);
 }
 
 /* ---- open */
@@ -186,8 +254,9 @@ static bool header_is_known(struct ca_bytes sealed, const struct limits *within)
 }
 
 /* One answer for everything that is wrong with file or passphrase. */
-static enum ca_err unseal(struct ca_bytes sealed, const struct keys_secret *passphrase,
-                          const struct limits *within, struct crypto_private_key **key_out)
+static enum ca_err unseal_with(struct keys_sealed_memo *memo, struct ca_bytes sealed,
+                               const struct keys_secret *passphrase, const struct limits *within,
+                               struct crypto_private_key **key_out)
 {
     struct ca_bytes halves[2];
     struct keys_secret der = { 0 };
@@ -203,7 +272,7 @@ static enum ca_err unseal(struct ca_bytes sealed, const struct keys_secret *pass
         halves_of(passphrase, halves) != (head == HEADER_LEN_MAX ? 2 : 1))
         return CA_ERR_PASSPHRASE;
     if ((err = keys_secret_new(sealed.len - head - TAG_LEN, &der)) != CA_OK ||
-        (err = derive_key(sealed.data, halves, &file_key)) != CA_OK)
+        (err = derive_or_recall(memo, sealed.data, halves, &file_key)) != CA_OK)
         goto out;
     err = CA_ERR_PASSPHRASE;
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(der.data, &der_len, NULL, sealed.data + head,
@@ -215,6 +284,12 @@ out:
     keys_secret_wipe(&file_key);
     keys_secret_wipe(&der);
     return err;
+}
+
+static enum ca_err unseal(struct ca_bytes sealed, const struct keys_secret *passphrase,
+                          const struct limits *within, struct crypto_private_key **key_out)
+{
+    return unseal_with(NULL, sealed, passphrase, within, key_out);
 }
 
 /* ---- files */
@@ -339,7 +414,8 @@ static enum ca_err file_read(const char *path, struct sealed_file *file)
     return err;
 }
 
-enum ca_err keys_sealed_save_with(const char *path, const struct crypto_private_key *key,
+enum ca_err keys_sealed_save_next(struct keys_sealed_memo *memo, const char *path,
+                                  const struct crypto_private_key *key,
                                   const struct keys_secret *passphrase,
                                   const struct keys_sealed_options *options)
 {
@@ -351,9 +427,16 @@ enum ca_err keys_sealed_save_with(const char *path, const struct crypto_private_
     /* Asked again, and for good, when the file moves into its place. */
     if (lstat(path, &status) == 0)
         return CA_ERR_EXISTS;
-    if ((err = seal(key, passphrase, &limits, options, sealed, &len)) != CA_OK)
+    if ((err = seal_with(memo, key, passphrase, &limits, options, sealed, &len)) != CA_OK)
         return err;
     return file_create(path, ca_bytes_of(sealed, len));
+}
+
+enum ca_err keys_sealed_save_with(const char *path, const struct crypto_private_key *key,
+                                  const struct keys_secret *passphrase,
+                                  const struct keys_sealed_options *options)
+{
+    return keys_sealed_save_next(NULL, path, key, passphrase, options);
 }
 
 enum ca_err keys_sealed_save(const char *path, const struct crypto_private_key *key,
@@ -363,6 +446,19 @@ enum ca_err keys_sealed_save(const char *path, const struct crypto_private_key *
                                                   .memory = KEYS_SEALED_MEMORY };
 
     return keys_sealed_save_with(path, key, passphrase, &moderate);
+}
+
+enum ca_err keys_sealed_load_next(struct keys_sealed_memo *memo, const char *path,
+                                  const struct keys_secret *passphrase,
+                                  struct crypto_private_key **key_out)
+{
+    struct sealed_file file;
+    enum ca_err err = file_read(path, &file);
+
+    *key_out = NULL;
+    if (err != CA_OK)
+        return err;
+    return unseal_with(memo, ca_bytes_of(file.bytes, file.len), passphrase, &limits, key_out);
 }
 
 enum ca_err keys_sealed_load(const char *path, const struct keys_secret *passphrase,

@@ -516,3 +516,68 @@ Test(sealed, a_rewrap_that_fails_leaves_the_file_as_it_was)
     check_bytes(ca_bytes_of(after, len), ca_bytes_of(before, len));
     keys_secret_wipe(&new);
 }
+
+/* ---- several files of one passphrase */
+
+/* Argon2id takes a hundred times what everything else does: whether it ran shows in the salts. */
+static struct ca_bytes salt_of(const char *name, uint8_t octets[HEADER_LEN_MAX])
+{
+    int fd = open(name, O_RDONLY);
+
+    cr_assert(fd >= 0 && read(fd, octets, HEADER_LEN_MAX) == HEADER_LEN_MAX);
+    close(fd);
+    return ca_bytes_of(octets + AT_SALT, AT_NONCE - AT_SALT);
+}
+
+Test(sealed, files_that_are_made_together_share_a_salt_and_no_nonce)
+{
+    uint8_t first[HEADER_LEN_MAX], second[HEADER_LEN_MAX], third[HEADER_LEN_MAX];
+    const struct keys_sealed_options more = { floor_options.passes + 1, floor_options.memory };
+    struct keys_sealed_memo memo = { 0 };
+    struct crypto_private_key *loaded;
+
+    cr_assert_eq(chdir(folder), 0);
+    check_ok(keys_sealed_save_next(&memo, "first", key, &passphrase, &floor_options));
+    check_ok(keys_sealed_save_next(&memo, "second", key, &passphrase, &floor_options));
+    check_ok(keys_sealed_save_next(&memo, "third", key, &passphrase, &more));
+    keys_sealed_memo_wipe(&memo);
+    check_bytes(salt_of("first", first), salt_of("second", second));
+    cr_assert_not(ca_bytes_equal(salt_of("first", first), salt_of("third", third)));
+    cr_assert_not(ca_bytes_equal(ca_bytes_of(first + AT_NONCE, HEADER_LEN - AT_NONCE),
+                                 ca_bytes_of(second + AT_NONCE, HEADER_LEN - AT_NONCE)));
+    static const char *const names[] = { "first", "third", "second", "second" };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        check_ok(keys_sealed_load_next(&memo, names[i], &passphrase, &loaded));
+        crypto_private_key_free(loaded);
+        check_ok(keys_sealed_load(names[i], &passphrase, &loaded)); /* each for itself as well */
+        crypto_private_key_free(loaded);
+    }
+    keys_sealed_memo_wipe(&memo);
+    cr_assert_eq(memo.file_key.len, 0);
+    cr_assert(unlink("first") == 0 && unlink("second") == 0 && unlink("third") == 0);
+}
+
+Test(sealed, what_was_kept_of_a_passphrase_opens_no_altered_file)
+{
+    struct keys_sealed_memo memo = { 0 };
+    struct crypto_private_key *loaded;
+
+    cr_assert_eq(chdir(folder), 0);
+    check_ok(keys_sealed_save_next(&memo, "first", key, &passphrase, &floor_options));
+    for (int at = AT_MAGIC; at < HEADER_LEN_MAX + 8; at += 9) {
+        int fd = open("first", O_RDWR);
+        uint8_t octet;
+        cr_assert(fd >= 0 && pread(fd, &octet, 1, at) == 1);
+        octet ^= 1;
+        cr_assert(pwrite(fd, &octet, 1, at) == 1);
+        check_err(keys_sealed_load_next(&memo, "first", &passphrase, &loaded), CA_ERR_PASSPHRASE);
+        cr_assert_null(loaded);
+        octet ^= 1;
+        cr_assert(pwrite(fd, &octet, 1, at) == 1);
+        close(fd);
+    }
+    check_ok(keys_sealed_load_next(&memo, "first", &passphrase, &loaded));
+    crypto_private_key_free(loaded);
+    keys_sealed_memo_wipe(&memo);
+    cr_assert_eq(unlink("first"), 0);
+}
