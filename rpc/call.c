@@ -189,10 +189,12 @@ void *rpc_call_alloc_messages(struct rpc_call *call, size_t count, size_t size,
 
 size_t rpc_call_answer_size(const struct rpc_call *call)
 {
-    return certmill__answer__get_packed_size(&call->answer);
+    return certmill__answer__get_packed_size(&call->answer) + call->head_len;
 }
 
 void rpc_call_answer_pack(const struct rpc_call *call, uint8_t *buffer)
 {
-    certmill__answer__pack(&call->answer, buffer);
+    size_t len = certmill__answer__pack(&call->answer, buffer);
+
+    memcpy(buffer + len, call->head, call->head_len);
 }

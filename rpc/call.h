@@ -21,6 +21,7 @@ enum {
     RPC_ITEMS_MAX = 1024,      /* items in one message */
     RPC_FIND_LIMIT_MAX = 1000, /* certificates in one result */
     RPC_FIND_LIMIT_DEFAULT = 100,
+    RPC_HEAD_FIELD_MAX = 160, /* of the signed head in an answer */
     RPC_RETRY_AFTER_MS = 100, /* told with BUSY, STOPPING and UNKNOWN */
 };
 
@@ -36,6 +37,8 @@ struct rpc_call {
     struct ca_arena *arena;
     Certmill__Request *request; /* NULL if it could not be decoded */
     Certmill__Answer answer;
+    uint8_t head[RPC_HEAD_FIELD_MAX]; /* its field head, encoded: behind what is packed */
+    size_t head_len;
     bool is_act;
     size_t weight; /* items as the queues count them; one that only reads weighs one */
     size_t octets; /* its message's, and of memory once that is decoded */

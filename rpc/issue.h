@@ -76,6 +76,7 @@ struct rpc_engine {
     atomic_bool is_storage_latched;
     bool has_revoked_intents;                   /* since the start; the writer's */
     struct rpc_crl_keeper *crl_keeper;          /* NULL: no CRLs are made */
+    struct rpc_heads *heads;                    /* NULL: heads of the audit log are not signed */
     uint8_t ca_keys[RPC_CA_MAX][CA_DIGEST_LEN]; /* SHA-256 of each CA's SubjectPublicKeyInfo */
 };
 

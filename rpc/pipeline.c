@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/crl_keeper.h"
+#include "rpc/heads.h"
 #include "rpc/pipeline_parts.h"
 
 #include <assert.h>
@@ -177,6 +178,25 @@ static enum ca_err keeper_start(struct rpc_pipeline *pipeline)
     return rpc_crl_keeper_open(&host, &pipeline->engine.crl_keeper);
 }
 
+static enum ca_err heads_start(struct rpc_pipeline *pipeline)
+{
+    const struct rpc_heads_host host = { &pipeline->engine, keeper_write, pipeline };
+
+    return rpc_heads_open(&host, &pipeline->engine.heads);
+}
+
+void rpc_pipeline_sign_head(struct rpc_pipeline *pipeline)
+{
+    if (pipeline->engine.heads != NULL)
+        rpc_heads_sign(pipeline->engine.heads);
+}
+
+void rpc_pipeline_tell_head(struct rpc_pipeline *pipeline, struct rpc_call *call)
+{
+    if (pipeline->engine.heads != NULL)
+        rpc_heads_tell(pipeline->engine.heads, call);
+}
+
 static void work_init(pthread_cond_t *work)
 {
     pthread_condattr_t attributes;
@@ -216,6 +236,8 @@ enum ca_err rpc_pipeline_open(const struct rpc_config *config, struct store *sto
     }
     if (err == CA_OK && config->crl_path != NULL)
         err = keeper_start(pipeline);
+    if (err == CA_OK && config->audit != NULL)
+        err = heads_start(pipeline);
     if (err != CA_OK) {
         rpc_pipeline_close(pipeline);
         return err;
@@ -250,6 +272,8 @@ void rpc_pipeline_close(struct rpc_pipeline *pipeline)
         rpc_pipeline_drain(pipeline);
     rpc_crl_keeper_close(pipeline->engine.crl_keeper);
     pipeline->engine.crl_keeper = NULL;
+    rpc_heads_close(pipeline->engine.heads);
+    pipeline->engine.heads = NULL;
     pthread_mutex_lock(&pipeline->lock);
     pipeline->is_stopping = true;
     while (pipeline->writes > 0)

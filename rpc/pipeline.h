@@ -63,3 +63,11 @@ rpc_pipeline_write(struct rpc_pipeline *pipeline,
 /* The same for an audit record of the daemon itself, such as its start; object as in store.h. */
 CA_MUST_CHECK enum ca_err rpc_pipeline_audit(struct rpc_pipeline *pipeline,
                                              enum store_audit_kind kind, struct ca_bytes object);
+
+/*
+ * Signs the head of the audit log now, where that is done at all and there is something new. Its
+ * failure is logged, and an alarm's. As rpc_pipeline_write().
+ */
+void rpc_pipeline_sign_head(struct rpc_pipeline *pipeline);
+/* The newest signed head, for the call's answer: before that is measured and packed. Any thread. */
+void rpc_pipeline_tell_head(struct rpc_pipeline *pipeline, struct rpc_call *call);

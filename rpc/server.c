@@ -443,9 +443,10 @@ static nng_msg *answer_make(struct rpc_server *server, struct rpc_call *call)
 {
     struct connection *connection = call->connection;
     nng_msg *message = call->message;
-    size_t size = rpc_call_answer_size(call);
     bool is_made = false;
 
+    rpc_pipeline_tell_head(server->pipeline, call);
+    size_t size = rpc_call_answer_size(call);
     nng_msg_clear(message);
     if (!unread_take(server, connection, size)) {
         rpc_count(&server->counters->answers_dropped, 1);
@@ -624,22 +625,27 @@ static void limits_set(struct rpc_limits *limits)
         limits->uid_connections_max = UID_CONNECTIONS_DEFAULT;
 }
 
-/* What was served by whom, and when: on disk before anything is served. */
+/* What was served by whom, and when: on disk, and its head signed, before anything is served. */
 static enum ca_err audit_start(struct rpc_server *server)
 {
     struct ca_bytes digest = ca_bytes_of(server->config->digest, sizeof(server->config->digest));
     enum ca_err err = rpc_pipeline_audit(server->pipeline, STORE_AUDIT_STARTED, digest);
 
     server->is_started = err == CA_OK;
+    if (err == CA_OK)
+        rpc_pipeline_sign_head(server->pipeline);
     return err;
 }
 
-/* Where storage has failed there is no such record: as after a crash. */
+/* And the head that covers it. Where storage has failed there is no such record: as after a crash.
+ */
 static void audit_stop(struct rpc_server *server)
 {
     if (server->is_started &&
         rpc_pipeline_audit(server->pipeline, STORE_AUDIT_STOPPED, (struct ca_bytes){ 0 }) != CA_OK)
         log_warn("the stop is not in the audit log", NULL);
+    if (server->is_started)
+        rpc_pipeline_sign_head(server->pipeline);
     server->is_started = false;
 }
 

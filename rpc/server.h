@@ -70,14 +70,21 @@ struct rpc_listen {
     const char *tls_cert_file; /* PEM with certificate and key, for tls+tcp */
 };
 
+/* Who signs the heads of the audit log, and how often at most. */
+struct rpc_audit {
+    struct keys_signer *signer; /* Ed25519; it signs nothing else: ca/keys/head.h */
+    uint32_t interval_ms;       /* 0: 1000 */
+};
+
 struct rpc_config {
     const struct rpc_ca *cas;
     size_t ca_count;
     const struct rpc_profile *profiles;
     size_t profile_count;
     struct rules_blocked_keys blocked;
-    const struct crypto *crypto; /* whose tables all threads share; NULL: they make their own */
-    const char *crl_path;        /* folder the CRLs are published in; NULL: none are made */
+    const struct crypto *crypto;   /* whose tables all threads share; NULL: they make their own */
+    const struct rpc_audit *audit; /* NULL: heads of the audit log are not signed */
+    const char *crl_path;          /* folder the CRLs are published in; NULL: none are made */
     const struct rpc_listen *listens;
     size_t listen_count;
     uint32_t ipc_mode;        /* file mode of ipc sockets: 0600 or 0660 */

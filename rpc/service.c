@@ -7,6 +7,7 @@
 #include "rpc/audit_service.h"
 #include "rpc/crl_keeper.h"
 #include "rpc/crl_service.h"
+#include "rpc/heads.h"
 #include "rpc/profiles_service.h"
 #include "rpc/target.h"
 
@@ -592,6 +593,17 @@ static void counters_of_engine(struct counter_list *list, struct rpc_engine *eng
     }
 }
 
+static void counters_of_heads(struct counter_list *list, struct rpc_heads *heads)
+{
+    uint64_t sequence, count;
+
+    if (heads == NULL)
+        return;
+    rpc_heads_count(heads, &sequence, &count);
+    counter_add(list, "audit.signed", sequence);
+    counter_add(list, "audit.heads", count);
+}
+
 static void counters_of_store(struct counter_list *list, struct store *store)
 {
     struct store_info info;
@@ -635,6 +647,7 @@ static bool read_stats(struct rpc_worker *worker, struct rpc_call *call)
     list.pointers = (Certmill__Counter **)pointers;
     counters_of_engine(&list, worker->engine);
     counters_of_store(&list, worker->engine->store);
+    counters_of_heads(&list, worker->engine->heads);
     counters_of_signers(&list, worker->engine->config);
     certmill__stats_answer__init(answer);
     answer->n_counters = list.count;
@@ -691,6 +704,8 @@ static bool read_health(struct rpc_worker *worker, struct rpc_call *call)
         rpc_crl_keeper_alarms(keeper, call->arena, alarms + answer->n_alarms, &overdue) != CA_OK)
         return false;
     answer->n_alarms += overdue;
+    if (worker->engine->heads != NULL && rpc_heads_has_trouble(worker->engine->heads))
+        alarms[answer->n_alarms++] = rpc_text("AUDIT_HEAD");
     answer->version = rpc_text(CERTMILL_VERSION);
     call->answer.method_case = CERTMILL__ANSWER__METHOD_HEALTH;
     call->answer.health = answer;

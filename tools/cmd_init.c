@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "tools/command.h"
+#include "tools/config.h"
 #include "tools/instance.h"
 #include "tools/locked_memory.h"
 #include "tools/passphrase.h"
@@ -54,6 +55,10 @@ static bool add_ca(struct instance_plan *plan, const struct instance_ca *ca)
 {
     if (plan->ca_count == RPC_CA_MAX) {
         command_wrong("too many CAs");
+        return false;
+    }
+    if (strcmp(ca->name, CONFIG_AUDIT_NAME) == 0) {
+        command_wrong("no CA is called " CONFIG_AUDIT_NAME ": the audit log's key has that name");
         return false;
     }
     for (size_t i = 0; i < plan->ca_count; i++) {
@@ -199,8 +204,11 @@ static bool check_plan(const struct init *init)
     return false;
 }
 
-/* None where all keys are in tokens; an old one where all of them are there already. */
-static enum ca_err read_passphrase(const struct init *init, struct keys_secret *passphrase)
+/*
+ * None where all keys are in tokens and none was named, and then no audit key either; an old one
+ * where all of them are there already.
+ */
+static enum ca_err read_passphrase(struct init *init, struct keys_secret *passphrase)
 {
     const char *sealed = NULL;
     bool is_new = false;
@@ -212,6 +220,8 @@ static enum ca_err read_passphrase(const struct init *init, struct keys_secret *
         if (ca->key != NULL && !instance_key_is_in_token(ca))
             sealed = ca->key;
     }
+    is_new = is_new || (sealed == NULL && init->source.count > 0);
+    init->plan.has_audit_key = is_new || sealed != NULL;
     if (is_new)
         return passphrase_read(&init->source, true, passphrase);
     return sealed == NULL ? CA_OK : passphrase_read_for(&init->source, sealed, passphrase);
@@ -247,7 +257,9 @@ int cmd_init(int argc, char **argv)
 {
     static const char about[] =
         "\nMakes the folder DIR of a new instance, complete or not at all: configuration,\n"
-        "profiles, sealed CA keys, CA certificates and an empty store.\n"
+        "profiles, sealed CA keys, CA certificates, a sealed key that signs heads of the audit "
+        "log\n"
+        "(none where all keys are in tokens and no passphrase is named) and an empty store.\n"
         "TYPE of a CA: p256, p384, rsa:2048, rsa:3072, rsa:4096, ed25519, sm2.\n"
         "Without a file or descriptor the passphrase is asked for. Under dual control (--dual) it "
         "has\n"

@@ -11,6 +11,7 @@
 
 #include "ca/base/text.h"
 #include "ca/crypto/digest.h"
+#include "tools/audit_key.h"
 #include "tools/chain.h"
 #include "tools/config_profile.h"
 #include "tools/config_table.h"
@@ -441,6 +442,55 @@ static enum ca_err build_profiles(const struct builder *builder)
     return CA_OK;
 }
 
+/* ---- the audit log's key */
+
+static enum ca_err check_audit_key(const struct builder *builder, const struct config_text *setting)
+{
+    const struct config *config = builder->config;
+
+    for (size_t i = 0; i < config->rpc.ca_count; i++) {
+        if (crypto_public_key_equal(config->cas[i].issuer.key, &config->audit_key))
+            return config_complain(builder->source, setting->line,
+                                   "\"%s\" is the key of CA \"%s\": it has to be another",
+                                   setting->text, config->cas[i].issuer.name);
+    }
+    return CA_OK;
+}
+
+static enum ca_err build_audit(const struct builder *builder)
+{
+    const struct config_audit_settings *settings = &builder->settings.audit;
+    struct config *config = builder->config;
+    struct ca_bytes text;
+    const char *path;
+    enum ca_err err;
+
+    if (settings->key.line == 0 && settings->public_key.line == 0)
+        return CA_OK;
+    if (settings->key.line == 0 || settings->public_key.line == 0)
+        return config_complain(builder->source, settings->line,
+                               "\"key\" and \"public_key\" go together");
+    if (strncmp(settings->key.text, "pkcs11:", 7) == 0)
+        return config_complain(builder->source, settings->key.line,
+                               "the audit log's key is in a sealed file, not in a token");
+    if ((err = load_named(builder, &settings->public_key, AUDIT_KEY_FILE_LEN_MAX, &path, &text)) !=
+        CA_OK)
+        return err;
+    err = audit_key_parse(text, config->arena, &config->audit_key);
+    if (err == CA_ERR_NOMEM)
+        return err;
+    if (err != CA_OK)
+        return config_complain(builder->source, settings->public_key.line,
+                               "%s: not one public key of type ed25519 in PEM",
+                               settings->public_key.text);
+    if ((err = check_audit_key(builder, &settings->public_key)) != CA_OK)
+        return err;
+    config->audit_key_path = resolve(builder, settings->key.text);
+    config->audit.interval_ms = (uint32_t)settings->interval_ms.value;
+    config->rpc.audit = &config->audit;
+    return config->audit_key_path == NULL ? CA_ERR_NOMEM : CA_OK;
+}
+
 /* ---- blocked keys */
 
 static int compare_digests(const void *a, const void *b)
@@ -585,8 +635,8 @@ static enum ca_err build(struct builder *builder)
     if ((err = config_schema_parse(builder->source, &CONFIG_SECTION, &builder->settings)) !=
             CA_OK ||
         (err = build_numbers(builder)) != CA_OK || (err = build_listens(builder)) != CA_OK ||
-        (err = build_cas(builder)) != CA_OK || (err = build_profiles(builder)) != CA_OK ||
-        (err = build_blocked(builder)) != CA_OK)
+        (err = build_cas(builder)) != CA_OK || (err = build_audit(builder)) != CA_OK ||
+        (err = build_profiles(builder)) != CA_OK || (err = build_blocked(builder)) != CA_OK)
         return err;
     return build_digest(builder);
 }

@@ -29,10 +29,13 @@ struct config {
     struct store_options store;
     bool has_signer_process; /* for sealed keys */
     bool is_signer_restarted;
-    bool is_self_checked;    /* signatures are verified before they are used */
-    struct rpc_config rpc;   /* its clock is the system's */
-    struct rpc_ca *cas;      /* rpc.cas; the signers are NULL until someone unseals the keys */
-    struct config_key *keys; /* one for each CA */
+    bool is_self_checked;       /* signatures are verified before they are used */
+    struct rpc_config rpc;      /* its clock is the system's */
+    struct rpc_ca *cas;         /* rpc.cas; the signers are NULL until someone unseals the keys */
+    struct config_key *keys;    /* one for each CA */
+    struct rpc_audit audit;     /* rpc.audit, where there is a key: */
+    const char *audit_key_path; /* NULL: none */
+    struct crypto_public_key audit_key;
     struct config_pattern *patterns;
 };
 
@@ -52,5 +55,13 @@ struct config_first_ca {
     const char *key;               /* URI of a key in a token; NULL: keys/NAME.key */
     const char *module, *pin_file; /* of a token */
 };
-void config_write_first(const struct config_first_ca *cas, size_t ca_count,
-                        const char *const *profiles, size_t profile_count, FILE *to);
+/* keys/NAME.key and NAME.pem: no CA has this name. */
+#define CONFIG_AUDIT_NAME "audit"
+struct config_first {
+    const struct config_first_ca *cas;
+    size_t ca_count;
+    const char *const *profiles;
+    size_t profile_count;
+    bool has_audit_key;
+};
+void config_write_first(const struct config_first *first, FILE *to);

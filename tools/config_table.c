@@ -96,6 +96,23 @@ static const struct config_section SIGNER_SECTION = {
     offsetof(struct config_signer_settings, line)
 };
 
+static const struct config_item AUDIT_ITEMS[] = {
+    { "key", CONFIG_KIND_TEXT, 1, 1024, "",
+      "file with the sealed Ed25519 key that signs heads of the audit log, and nothing else; its"
+      " passphrase is that of the CA keys; none: heads are not signed",
+      ITEM(config_audit_settings, key) },
+    { "public_key", CONFIG_KIND_TEXT, 1, 1024, "",
+      "PEM file with its public half, which auditors have as well",
+      ITEM(config_audit_settings, public_key) },
+    { "interval_ms", CONFIG_KIND_NUMBER, 100, 3600000, "1000",
+      "a head is signed at most so often, and only when something was recorded since the last",
+      ITEM(config_audit_settings, interval_ms) },
+};
+static const struct config_section AUDIT_SECTION = {
+    LIST(AUDIT_ITEMS), sizeof(struct config_audit_settings),
+    offsetof(struct config_audit_settings, line)
+};
+
 static const struct config_item CA_ITEMS[] = {
     { "name", CONFIG_KIND_TEXT, 1, CA_NAME_LEN_MAX, NULL, "what callers and profiles name it by",
       ITEM(config_ca_settings, name) },
@@ -191,6 +208,8 @@ static const struct config_item ITEMS[] = {
       ITEM(config_settings, limits), .section = &LIMIT_SECTION },
     { "signer", CONFIG_KIND_GROUP, 0, 0, "", "where sealed keys are used",
       ITEM(config_settings, signer), .section = &SIGNER_SECTION },
+    { "audit", CONFIG_KIND_GROUP, 0, 0, "", "who signs the heads of the audit log",
+      ITEM(config_settings, audit), .section = &AUDIT_SECTION },
     { "clock_tolerance_ms", CONFIG_KIND_NUMBER, 0, 3600000, "2000",
       "how far the clock may go back or jump before issuing stops",
       ITEM(config_settings, clock_tolerance_ms) },
@@ -317,8 +336,22 @@ static void write_group(const struct config_item *group, FILE *to)
     fputs("};\n", to);
 }
 
-void config_write_first(const struct config_first_ca *cas, size_t ca_count,
-                        const char *const *profiles, size_t profile_count, FILE *to)
+static void write_audit(FILE *to)
+{
+    fputs("audit = {\n", to);
+    for (size_t i = 0; i < AUDIT_SECTION.count; i++) {
+        write_comment(&AUDIT_ITEMS[i], "    ", to);
+        if (strcmp(AUDIT_ITEMS[i].name, "key") == 0)
+            fputs("    key = \"keys/" CONFIG_AUDIT_NAME ".key\";\n", to);
+        else if (strcmp(AUDIT_ITEMS[i].name, "public_key") == 0)
+            fputs("    public_key = \"" CONFIG_AUDIT_NAME ".pem\";\n", to);
+        else
+            write_default(&AUDIT_ITEMS[i], "    ", to);
+    }
+    fputs("};\n", to);
+}
+
+void config_write_first(const struct config_first *first, FILE *to)
 {
     fputs("# Configuration of this certmill instance. Settings behind a # are at their default.\n"
           "# After a change: certmilld --config certmill.conf --check, then restart the daemon.\n",
@@ -330,9 +363,11 @@ void config_write_first(const struct config_first_ca *cas, size_t ca_count,
         if (strcmp(item->name, "listen") == 0)
             fputs("listen = [ \"ipc://certmill.sock\" ];\n", to);
         else if (strcmp(item->name, "cas") == 0)
-            write_cas(cas, ca_count, to);
+            write_cas(first->cas, first->ca_count, to);
         else if (strcmp(item->name, "profiles") == 0)
-            write_profiles(profiles, profile_count, cas[0].name, to);
+            write_profiles(first->profiles, first->profile_count, first->cas[0].name, to);
+        else if (strcmp(item->name, "audit") == 0 && first->has_audit_key)
+            write_audit(to);
         else if (item->kind == CONFIG_KIND_GROUP)
             write_group(item, to);
         else

@@ -21,6 +21,11 @@ struct config_signer_settings {
     struct config_flag process;
     struct config_choice restart;
 };
+struct config_audit_settings {
+    unsigned line;
+    struct config_text key, public_key;
+    struct config_number interval_ms;
+};
 struct config_ca_settings {
     unsigned line;
     struct config_text name, key, certificate, crl_url, ocsp_url, ca_issuers_url;
@@ -44,6 +49,7 @@ struct config_settings {
     struct config_store_settings store;
     struct config_limit_settings limits;
     struct config_signer_settings signer;
+    struct config_audit_settings audit;
     struct config_groups cas, profiles;
 };
 

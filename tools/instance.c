@@ -13,6 +13,7 @@
 #include "ca/base/time.h"
 #include "ca/keys/token.h"
 #include "ca/rules/issue.h"
+#include "tools/audit_key.h"
 #include "tools/config.h"
 #include "tools/file.h"
 #include "tools/pem.h"
@@ -139,6 +140,7 @@ struct workshop {
     const char *path; /* of the folder that becomes the instance */
     struct crypto *crypto;
     struct ca_arena *arena;
+    struct keys_sealed_memo *memo; /* of the keys that are sealed */
 };
 
 static enum ca_err fail(const char *what, enum ca_err err)
@@ -298,7 +300,7 @@ static enum ca_err obtain_key(const struct workshop *workshop, const struct inst
     if ((err = keys_sealed_inspect(ca->key, &info)) != CA_OK)
         return err;
     *options = info.options;
-    return keys_sealed_load(ca->key, workshop->plan->passphrase, key_out);
+    return keys_sealed_load_next(workshop->memo, ca->key, workshop->plan->passphrase, key_out);
 }
 
 static enum ca_err open_file(const struct workshop *workshop, const struct instance_ca *ca,
@@ -314,7 +316,7 @@ static enum ca_err open_file(const struct workshop *workshop, const struct insta
     if (err != CA_OK)
         return err;
     place(workshop, path, "keys/%s.key", ca->name);
-    err = keys_sealed_save_with(path, key, workshop->plan->passphrase, &options);
+    err = keys_sealed_save_next(workshop->memo, path, key, workshop->plan->passphrase, &options);
     if (err == CA_OK)
         return keys_signer_open_soft(key, &checked, signer_out); /* takes the key over */
     crypto_private_key_free(key);
@@ -355,6 +357,26 @@ static enum ca_err make_ca(const struct workshop *workshop, const struct instanc
     return err == CA_OK ? CA_OK : fail(ca->name, err);
 }
 
+/* Another key than any CA's: who has that one cannot write the log anew. */
+static enum ca_err make_audit_key(const struct workshop *workshop)
+{
+    static const struct keys_sealed_options usual = { KEYS_SEALED_PASSES, KEYS_SEALED_MEMORY };
+    struct crypto_private_key *key;
+    char path[PATH_MAX];
+    enum ca_err err = crypto_private_key_generate(CRYPTO_KEY_ED25519, 0, &key);
+
+    if (err != CA_OK)
+        return fail(CONFIG_AUDIT_NAME, err);
+    place(workshop, path, "keys/" CONFIG_AUDIT_NAME ".key");
+    err = keys_sealed_save_next(workshop->memo, path, key, workshop->plan->passphrase, &usual);
+    if (err == CA_OK) {
+        place(workshop, path, CONFIG_AUDIT_NAME ".pem");
+        err = audit_key_save(path, crypto_private_key_public(key));
+    }
+    crypto_private_key_free(key);
+    return err == CA_OK ? CA_OK : fail(path, err);
+}
+
 static enum ca_err make_profiles(const struct workshop *workshop)
 {
     char path[PATH_MAX];
@@ -390,7 +412,9 @@ static enum ca_err make_config(const struct workshop *workshop)
     FILE *to = open_memstream(&text, &len);
     if (to == NULL)
         return fail_errno("certmill.conf");
-    config_write_first(cas, plan->ca_count, profiles, INSTANCE_PROFILE_COUNT, to);
+    const struct config_first first = { cas, plan->ca_count, profiles, INSTANCE_PROFILE_COUNT,
+                                        plan->has_audit_key };
+    config_write_first(&first, to);
     enum ca_err err = fclose(to) == 0 ? CA_OK : CA_ERR_NOMEM;
     place(workshop, path, "certmill.conf");
     if (err == CA_OK)
@@ -437,6 +461,8 @@ static enum ca_err make_all(const struct workshop *workshop)
         if ((err = make_ca(workshop, &plan->cas[i])) != CA_OK)
             return err;
     }
+    if (plan->has_audit_key && (err = make_audit_key(workshop)) != CA_OK)
+        return err;
     place(workshop, path, "data");
     if ((err = store_create(path, plan->instance)) != CA_OK)
         return fail("data", err);
@@ -447,13 +473,16 @@ static enum ca_err make_all(const struct workshop *workshop)
 
 static enum ca_err make_in(struct workshop *workshop)
 {
+    struct keys_sealed_memo memo = { 0 };
     enum ca_err err;
 
+    workshop->memo = &memo;
     if ((err = crypto_open(&workshop->crypto)) != CA_OK ||
         (err = ca_arena_new(1 << 16, INSTANCE_ARENA_SIZE_MAX, &workshop->arena)) != CA_OK)
         err = fail("start", err);
     else
         err = make_all(workshop);
+    keys_sealed_memo_wipe(&memo);
     crypto_close(workshop->crypto);
     ca_arena_free(workshop->arena);
     return err;

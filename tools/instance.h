@@ -5,6 +5,8 @@
  *     certmill.conf      configuration
  *     profiles/          what certificates may contain
  *     keys/NAME.key      a CA's key, sealed
+ *     keys/audit.key     the audit log's, sealed
+ *     audit.pem          its public half
  *     ca/NAME.pem        its certificate, then those above it
  *     ca/NAME.csr        its request, when an outer root signs it
  *     data/              the store
@@ -37,6 +39,7 @@ struct instance_plan {
     uint8_t instance;
     uint64_t now_us;
     const struct keys_secret *passphrase; /* empty where every key is in a token */
+    bool has_audit_key;                   /* one is made, under that passphrase */
     const char *module, *pin_file;        /* of the tokens; absolute paths */
 };
 

@@ -16,26 +16,44 @@ struct signers {
     off_t starts[PASSPHRASE_HALVES]; /* of descriptors that can be read again; else below 0 */
     size_t soft[RPC_CA_MAX];         /* the CAs whose keys are sealed files */
     size_t soft_count;
+    size_t key_count;             /* those, and the audit log's behind them if there is one */
     struct keys_process *process; /* NULL: they are in this one */
 };
 
 /* ---- soft keys */
 
-static enum ca_err unseal_one(const struct config *config, size_t ca,
-                              const struct keys_secret *passphrase,
+/* Of all that are unsealed: the audit log's is behind the CAs'. */
+static bool is_audit(const struct signers *signers, size_t index)
+{
+    return index == signers->soft_count;
+}
+
+static const char *path_of(const struct signers *signers, size_t index)
+{
+    return is_audit(signers, index) ? signers->config->audit_key_path
+                                    : signers->config->keys[signers->soft[index]].path;
+}
+
+static enum ca_err unseal_one(const struct signers *signers, size_t index,
+                              const struct keys_secret *passphrase, struct keys_sealed_memo *memo,
                               struct crypto_private_key **key_out)
 {
-    const char *path = config->keys[ca].path;
-    const struct rules_issuer *issuer = &config->cas[ca].issuer;
-    enum ca_err err = keys_sealed_load(path, passphrase, key_out);
+    const struct config *config = signers->config;
+    const char *path = path_of(signers, index);
+    const struct rules_issuer *issuer =
+        is_audit(signers, index) ? NULL : &config->cas[signers->soft[index]].issuer;
+    const struct crypto_public_key *want = issuer == NULL ? &config->audit_key : issuer->key;
+    enum ca_err err = keys_sealed_load_next(memo, path, passphrase, key_out);
 
     if (err != CA_OK) {
         fprintf(stderr, "certmilld: %s: %s\n", path, file_err_text(err));
         return err;
     }
-    if (crypto_public_key_equal(crypto_private_key_public(*key_out), issuer->key))
+    if (crypto_public_key_equal(crypto_private_key_public(*key_out), want))
         return CA_OK;
-    fprintf(stderr, "certmilld: %s: not the key of the certificate of CA %s\n", path, issuer->name);
+    fprintf(stderr, "certmilld: %s: not the key of the %s%s\n", path,
+            issuer == NULL ? "audit log's public_key" : "certificate of CA ",
+            issuer == NULL ? "" : issuer->name);
     crypto_private_key_free(*key_out);
     *key_out = NULL;
     return CA_ERR_KEY_UNUSABLE;
@@ -79,35 +97,45 @@ static enum ca_err unseal(void *arg, struct crypto_private_key **keys)
 {
     const struct signers *signers = arg;
     struct keys_secret passphrase = { 0 };
+    struct keys_sealed_memo memo = { 0 };
 
     if (!rewind_sources(signers))
         return CA_ERR_STORAGE;
-    enum ca_err err = passphrase_read_for(
-        &signers->source, signers->config->keys[signers->soft[0]].path, &passphrase);
-    for (size_t i = 0; i < signers->soft_count && err == CA_OK; i++)
-        err = unseal_one(signers->config, signers->soft[i], &passphrase, &keys[i]);
+    enum ca_err err = passphrase_read_for(&signers->source, path_of(signers, 0), &passphrase);
+    for (size_t i = 0; i < signers->key_count && err == CA_OK; i++)
+        err = unseal_one(signers, i, &passphrase, &memo, &keys[i]);
+    keys_sealed_memo_wipe(&memo);
     keys_secret_wipe(&passphrase);
     return err;
 }
 
-static struct keys_signer_options options_of(const struct config *config, size_t ca)
+static struct keys_signer_options options_of(const struct signers *signers, size_t index)
 {
-    bool is_rsa = config->cas[ca].issuer.key->type == CRYPTO_KEY_RSA;
+    const struct config *config = signers->config;
 
+    if (is_audit(signers, index))
+        return (struct keys_signer_options){ .signs_heads = true };
+    bool is_rsa = config->cas[signers->soft[index]].issuer.key->type == CRYPTO_KEY_RSA;
     return (struct keys_signer_options){ .is_unchecked = !config->is_self_checked && !is_rsa };
+}
+
+/* Where its signer belongs. */
+static struct keys_signer **place_of(const struct signers *signers, size_t index)
+{
+    return is_audit(signers, index) ? &signers->config->audit.signer
+                                    : &signers->config->cas[signers->soft[index]].signer;
 }
 
 /* Keys in the daemon itself: signer.process is off. */
 static enum ca_err open_here(struct signers *signers)
 {
-    struct crypto_private_key *keys[RPC_CA_MAX] = { NULL };
+    struct crypto_private_key *keys[KEYS_PROCESS_KEYS_MAX] = { NULL };
     enum ca_err err = unseal(signers, keys);
 
-    for (size_t i = 0; i < signers->soft_count; i++) {
-        size_t ca = signers->soft[i];
-        struct keys_signer_options options = options_of(signers->config, ca);
+    for (size_t i = 0; i < signers->key_count; i++) {
+        struct keys_signer_options options = options_of(signers, i);
         if (err == CA_OK)
-            err = keys_signer_open_soft(keys[i], &options, &signers->config->cas[ca].signer);
+            err = keys_signer_open_soft(keys[i], &options, place_of(signers, i));
         else
             crypto_private_key_free(keys[i]);
     }
@@ -128,10 +156,12 @@ static enum ca_err open_there(struct signers *signers)
     if (err == CA_OK && !keys_process_is_locked(signers->process))
         log_warn("signer's stack may be swapped: raise the limit of locked memory",
                  "limit=RLIMIT_MEMLOCK");
-    for (size_t i = 0; i < signers->soft_count && err == CA_OK; i++) {
-        struct rpc_ca *ca = &signers->config->cas[signers->soft[i]];
-        struct keys_signer_options options = options_of(signers->config, signers->soft[i]);
-        err = keys_signer_open_process(signers->process, i, ca->issuer.key, &options, &ca->signer);
+    for (size_t i = 0; i < signers->key_count && err == CA_OK; i++) {
+        const struct config *config = signers->config;
+        struct keys_signer_options options = options_of(signers, i);
+        const struct crypto_public_key *public =
+            is_audit(signers, i) ? &config->audit_key : config->cas[signers->soft[i]].issuer.key;
+        err = keys_signer_open_process(signers->process, i, public, &options, place_of(signers, i));
     }
     if (err != CA_OK)
         say_no_process(err);
@@ -210,7 +240,7 @@ static enum ca_err fork_process(struct signers *signers, const struct keys_user 
             .signer = {
                 .unseal = unseal,
                 .arg = signers,
-                .key_count = signers->soft_count,
+                .key_count = signers->key_count,
                 .lane_count = lane_count(signers->config),
                 .crypto = signers->config->crypto,
                 .user = *user,
@@ -220,6 +250,8 @@ static enum ca_err fork_process(struct signers *signers, const struct keys_user 
         },
         .tell = tell,
     };
+    if (signers->key_count > signers->soft_count)
+        options.keeper.signer.signs_heads[signers->soft_count] = true;
     enum ca_err err = keys_process_fork(&options, &signers->process);
 
     if (err != CA_OK)
@@ -250,7 +282,8 @@ enum ca_err signers_fork(struct config *config, const struct passphrase_source *
         if (config->keys[i].path != NULL)
             signers->soft[signers->soft_count++] = i;
     }
-    if (signers->soft_count > 0 && config->has_signer_process)
+    signers->key_count = signers->soft_count + (config->rpc.audit != NULL);
+    if (signers->key_count > 0 && config->has_signer_process)
         err = fork_process(signers, user);
     return err;
 }
@@ -271,7 +304,7 @@ enum ca_err signers_open(struct signers *signers)
     const struct config *config = signers->config;
     enum ca_err err = CA_OK;
 
-    if (signers->soft_count > 0)
+    if (signers->key_count > 0)
         err = signers->process != NULL ? open_there(signers) : open_here(signers);
     for (size_t i = 0; i < config->rpc.ca_count && err == CA_OK; i++) {
         if (config->keys[i].path == NULL)
@@ -288,6 +321,8 @@ void signers_close(struct signers *signers)
         keys_signer_close(signers->config->cas[i].signer);
         signers->config->cas[i].signer = NULL;
     }
+    keys_signer_close(signers->config->audit.signer);
+    signers->config->audit.signer = NULL;
     keys_process_close(signers->process);
     free(signers);
 }

@@ -18,10 +18,10 @@ certmill init i --ca main=p256 --passphrase-file pass >/dev/null
 cp good.pem i/ca/main.pem
 cp i/certmill.conf before
 
-# with KEY PIN-FILE: the CA's key is this one.
+# with KEY PIN-FILE: the CA's key is this one, and there is no other: nobody is asked for a passphrase.
 with() {
-    sed "s|key = \"keys/main.key\";|key = \"$1\"; module = \"$module\"; pin_file = \"../$2\";|" \
-        before >i/certmill.conf
+    sed -e "s|key = \"keys/main.key\";|key = \"$1\"; module = \"$module\"; pin_file = \"../$2\";|" \
+        -e '/^audit = {/,/^};/d' before >i/certmill.conf
 }
 run=(certmilld --config i/certmill.conf)
 with "pkcs11:token=hsm;object=evil" pin

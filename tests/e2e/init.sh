@@ -5,8 +5,10 @@
 
 init=(certmill init --passphrase-file pass)
 check "an instance" "${init[@]}" i
-check "its keys are closed to others" test "$(stat -c %a i/keys i/keys/main.key | xargs)" = \
-    "700 600"
+check "its keys are closed to others" test "$(stat -c %a i/keys i/keys/*.key | xargs)" = \
+    "700 600 600"
+check "openssl reads the audit log's public key" openssl pkey -pubin -in i/audit.pem -noout -text
+check "of type Ed25519" grep -q ED25519 out
 refused "an existing instance" 1 'File exists' "${init[@]}" i
 mkdir empty
 check "an empty folder is as good as none" "${init[@]}" empty
@@ -26,6 +28,7 @@ check "passphrase from a descriptor" certmill init --passphrase-fd 5 fd 5<pass
 refused "no folder" 2 'one folder' certmill init
 refused "unknown key type" 2 'NAME=TYPE' "${init[@]}" --ca a=rsa:1024 j
 refused "twice the same CA" 2 'twice' "${init[@]}" --ca a=p256 --ca a=sm2 j
+refused "the name of the audit log's key" 2 'no CA is called audit' "${init[@]}" --ca audit=p256 j
 refused "a path for a name" 2 'NAME=TYPE' "${init[@]}" --ca ../a=p256 j
 refused "unknown attribute" 2 'known attributes' "${init[@]}" --subject "XY=1" j
 refused "one CN for several CAs" 2 'leave CN out' "${init[@]}" --ca a=p256 --ca b=p256 \

@@ -131,7 +131,11 @@ refused "a rewrap to a full file" 1 'main.key: ' bash -c '(ulimit -f 0; certmill
 refused "both new and old" 2 'exclude' certmill key rewrap --keep-passphrase --new-passphrase-file next \
     i/keys/main.key
 check "the file is as it was" test "$(sha256sum i/keys/main.key)" = "$before"
-check "and alone" test "$(ls -A i/keys)" = main.key
+check "and alone" test "$(ls -A i/keys | xargs)" = "audit.key main.key"
+refused "one passphrase for all of them" 1 'i/keys/audit.key: wrong passphrase' certmilld \
+    --config i/certmill.conf "${both[@]}"
+check "the audit log's key as well" certmill key rewrap --passphrase-file pass \
+    --new-passphrase-file alice --new-passphrase-file bob "${quick[@]}" i/keys/audit.key
 start i "${both[@]}"
 request www
 check "the daemon issues" certmill issue --dir i --profile tls-server www.csr --out www.pem
@@ -193,6 +197,7 @@ check "a root in a token, all by certmill" certmill init --key main='pkcs11:toke
     --key rsa='pkcs11:token=hsm;object=ca-rsa-2048' --key ed='pkcs11:token=hsm;object=ca-ed25519' \
     "${pkcs11[@]}" t
 check "no sealed key" test -z "$(ls -A t/keys)"
+check "nor one for the audit log" test ! -e t/audit.pem
 check "list with a look" certmill key list --check t
 check "all fit" test "$(grep -c 'fits its certificate' out)" = 3
 check "in JSON" certmill key list --check --json t

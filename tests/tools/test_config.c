@@ -36,6 +36,7 @@ static void open_instance(void)
                                   .years = 1,
                                   .instance = 1,
                                   .now_us = 1795000000000000,
+                                  .has_audit_key = true,
                                   .passphrase = &passphrase };
 
     check_ok(keys_harden_process());
