@@ -37,6 +37,9 @@ struct rpc_client {
     struct slot *ready_first, *ready_last;
     size_t in_flight; /* started and not yet handed out */
     nng_msg *lent;    /* the answer the caller is looking at */
+    void (*on_head)(void *arg, const Certmill__SignedHead *head);
+    void *arg;
+    uint64_t head_sequence; /* of the last one told */
     struct slot slots[RPC_CLIENT_IN_FLIGHT_MAX];
 };
 
@@ -146,6 +149,8 @@ enum ca_err rpc_client_open(const char *url, const struct rpc_client_options *op
     if (options == NULL)
         options = &plain;
     uint32_t timeout_ms = options->timeout_ms == 0 ? TIMEOUT_DEFAULT_MS : options->timeout_ms;
+    client->on_head = options->on_head;
+    client->arg = options->arg;
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->ready, NULL);
     int rv = nng_req0_open(&client->socket);
@@ -187,6 +192,56 @@ void rpc_client_close(struct rpc_client *client)
     pthread_mutex_destroy(&client->lock);
     free(client);
 }
+
+/* ---- signed heads */
+
+static bool take_varint(struct ca_bytes *from, uint64_t *value_out)
+{
+    uint64_t value = 0;
+
+    for (unsigned shift = 0; shift < 64 && from->len > 0; shift += 7) {
+        uint8_t octet = *from->data;
+        *from = ca_bytes_of(from->data + 1, from->len - 1);
+        value |= (uint64_t)(octet & 0x7f) << shift;
+        if (octet < 0x80) {
+            *value_out = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The field of an answer, all of which are messages; empty: it has none. */
+static struct ca_bytes find_head(struct ca_bytes answer)
+{
+    enum { FIELD_HEAD = 2 << 3 | 2 };
+    uint64_t tag, len;
+
+    while (take_varint(&answer, &tag) && (tag & 7) == 2 && take_varint(&answer, &len) &&
+           len <= answer.len) {
+        if (tag == FIELD_HEAD)
+            return ca_bytes_of(answer.data, (size_t)len);
+        answer = ca_bytes_of(answer.data + len, answer.len - (size_t)len);
+    }
+    return ca_bytes_of(NULL, 0);
+}
+
+static void tell_head(struct rpc_client *client, struct ca_bytes answer)
+{
+    struct ca_bytes field = find_head(answer);
+    Certmill__SignedHead *head =
+        field.len == 0 ? NULL : certmill__signed_head__unpack(NULL, field.len, field.data);
+
+    if (head == NULL)
+        return;
+    if (head->sequence > client->head_sequence) {
+        client->head_sequence = head->sequence;
+        client->on_head(client->arg, head);
+    }
+    certmill__signed_head__free_unpacked(head, NULL);
+}
+
+/* ---- one after the other */
 
 static void lent_free(struct rpc_client *client)
 {
@@ -262,6 +317,8 @@ enum ca_err rpc_client_next(struct rpc_client *client, struct rpc_client_reply *
     pthread_mutex_unlock(&client->lock);
     if (client->lent != NULL)
         reply_out->packed = ca_bytes_of(nng_msg_body(client->lent), nng_msg_len(client->lent));
+    if (client->lent != NULL && client->on_head != NULL)
+        tell_head(client, reply_out->packed);
     return CA_OK;
 }
 

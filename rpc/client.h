@@ -21,6 +21,13 @@ enum {
 struct rpc_client_options {
     uint32_t timeout_ms;     /* for one request; 0: 30 000 */
     const char *tls_ca_file; /* PEM, for tls+tcp: whom to trust */
+    /*
+     * Told of each signed head of the audit log that an answer brings and that is above those
+     * before it, before the answer is handed out; by who asks or calls next. Who keeps the heads is
+     * a witness: docs/PROTOCOL.md, Signed heads. Nobody has checked them. NULL: nobody keeps them.
+     */
+    void (*on_head)(void *arg, const Certmill__SignedHead *head);
+    void *arg;
 };
 CA_MUST_CHECK enum ca_err rpc_client_open(const char *url, const struct rpc_client_options *options,
                                           struct rpc_client **client_out);

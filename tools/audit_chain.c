@@ -44,26 +44,28 @@ static void entry_chain(const struct store_audit_entry *entry, const uint8_t bef
 }
 
 void audit_chain_init(struct audit_chain *chain, uint64_t since,
-                      const struct store_audit_head *kept)
+                      const struct store_audit_head *kept, size_t count)
 {
-    assert(kept == NULL || kept->sequence >= since);
-    *chain = (struct audit_chain){ .has_kept = kept != NULL, .at.sequence = since };
-    if (kept != NULL)
-        chain->kept = *kept;
+    assert(count == 0 || kept[0].sequence >= since);
+    *chain = (struct audit_chain){ .kept = kept, .kept_count = count, .at.sequence = since };
 }
 
-static enum audit_verdict compare_kept(const struct audit_chain *chain)
+static enum audit_verdict compare_kept(struct audit_chain *chain)
 {
-    bool is_there = chain->has_kept && chain->at.sequence == chain->kept.sequence;
-
-    return is_there && !chain_equal(chain->at.chain, chain->kept.chain) ? AUDIT_REPLACED
-                                                                        : AUDIT_HOLDS;
+    for (; chain->kept_met < chain->kept_count; chain->kept_met++) {
+        const struct store_audit_head *kept = &chain->kept[chain->kept_met];
+        if (kept->sequence != chain->at.sequence)
+            break;
+        if (!chain_equal(chain->at.chain, kept->chain))
+            return AUDIT_REPLACED;
+    }
+    return AUDIT_HOLDS;
 }
 
 static enum audit_verdict begin(struct audit_chain *chain, const struct audit_page *page)
 {
     chain->end = page->last;
-    if (chain->has_kept && chain->kept.sequence > chain->end.sequence)
+    if (chain->kept_count > 0 && chain->kept[chain->kept_count - 1].sequence > chain->end.sequence)
         return AUDIT_CUT;
     if (!page->has_before || chain->at.sequence > chain->end.sequence)
         return AUDIT_SHORT;
@@ -131,7 +133,8 @@ void audit_chain_text(const struct audit_chain *chain, enum audit_verdict verdic
                              false },
         [AUDIT_HEADLESS] = { "record ", " is the last one, but the head is another digest", false },
     };
-    uint64_t number = verdict == AUDIT_CUT ? chain->kept.sequence : chain->at.sequence;
+    uint64_t number =
+        verdict == AUDIT_CUT ? chain->kept[chain->kept_count - 1].sequence : chain->at.sequence;
 
     snprintf(text, AUDIT_VERDICT_TEXT_LEN + 1, "%s%" PRIu64 "%s", words[verdict].before,
              number + words[verdict].is_of_next, words[verdict].after);

@@ -14,6 +14,8 @@ struct audit_page {
     size_t count;
     bool has_before; /* false: the log ends before the place that was asked for */
     struct store_audit_head before, last;
+    const struct keys_signed_head *heads; /* that were signed of these entries */
+    size_t head_count;
 };
 
 enum audit_verdict {
@@ -28,20 +30,21 @@ enum audit_verdict {
 };
 
 struct audit_chain {
-    struct store_audit_head kept; /* somebody wrote it down earlier; with has_kept */
-    bool has_kept;
+    const struct store_audit_head *kept; /* somebody wrote them down earlier; ascending */
+    size_t kept_count;
 
     /* Filled in. */
     bool is_begun;
+    size_t kept_met;                /* of those kept, how many were there */
     struct store_audit_head before; /* what the first record checked continues */
     struct store_audit_head at;     /* the last record that holds */
     struct store_audit_head end;    /* the head when checking began: so far it goes */
 };
 
-/* Behind record `since`, up to the head. kept NULL: nothing to compare with; otherwise its sequence
- * is at least since. */
+/* Behind record `since`, up to the head. kept: count of them, borrowed, none before since; 0:
+ * nothing to compare with. */
 void audit_chain_init(struct audit_chain *chain, uint64_t since,
-                      const struct store_audit_head *kept);
+                      const struct store_audit_head *kept, size_t count);
 /* The page that begins behind chain->at. What fails is chain->at + 1, unless said otherwise. */
 CA_MUST_CHECK enum audit_verdict audit_chain_check(struct audit_chain *chain,
                                                    const struct audit_page *page);

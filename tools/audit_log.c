@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tools/config.h"
+#include "tools/witness.h"
 
 struct audit_log {
     struct rpc_client *client; /* of a running daemon, or */
@@ -13,6 +14,7 @@ struct audit_log {
     struct store_view *view;
     Certmill__Answer *answer; /* what the page was lent from */
     struct store_audit_entry entries[AUDIT_PAGE_MAX];
+    struct keys_signed_head heads[AUDIT_PAGE_MAX];
 };
 
 const char *audit_kind_name(enum store_audit_kind kind)
@@ -116,6 +118,25 @@ static bool take_record(const Certmill__AuditRecord *record, struct store_audit_
            take_digest(record->body, &audit->body) && take_chain(record->chain, entry->chain);
 }
 
+/* Of the page's records, and no more than these. */
+static bool take_heads(struct audit_log *log, const Certmill__AuditAnswer *answer,
+                       struct audit_page *page)
+{
+    uint64_t last = page->before.sequence;
+
+    if (answer->n_heads > page->count)
+        return false;
+    for (size_t i = 0; i < answer->n_heads; i++) {
+        struct keys_signed_head *head = &log->heads[i];
+        if (!witness_read(answer->heads[i], head) || head->head.sequence <= last ||
+            head->head.sequence > log->entries[page->count - 1].sequence)
+            return false;
+        last = head->head.sequence;
+    }
+    page->head_count = answer->n_heads;
+    return true;
+}
+
 static enum ca_err take_answer(struct audit_log *log, uint64_t since, size_t limit,
                                struct audit_page *page)
 {
@@ -137,7 +158,7 @@ static enum ca_err take_answer(struct audit_log *log, uint64_t since, size_t lim
         last = log->entries[i].sequence;
     }
     page->count = answer->n_records;
-    return CA_OK;
+    return take_heads(log, answer, page) ? CA_OK : CA_ERR_MESSAGE_MALFORMED;
 }
 
 static enum ca_err ask_page(struct audit_log *log, uint64_t since, size_t limit,
@@ -175,6 +196,9 @@ static enum ca_err find_page(struct audit_log *log, uint64_t since, size_t limit
     }
     if (err == CA_OK || err == CA_ERR_NOT_FOUND) /* behind the end there is nothing */
         err = store_find_audit(log->view, since, log->entries, limit, &page->count);
+    if (err == CA_OK && page->count > 0)
+        err = store_find_signed_heads(log->view, since, log->entries[page->count - 1].sequence,
+                                      log->heads, page->count, &page->head_count);
     if (err != CA_OK)
         command_failed("%s: %s: %s", log->config->data_path, ca_err_name(err), ca_err_text(err));
     return err;
@@ -183,11 +207,39 @@ static enum ca_err find_page(struct audit_log *log, uint64_t since, size_t limit
 enum ca_err audit_log_read(struct audit_log *log, uint64_t since, size_t limit,
                            struct audit_page *page_out)
 {
-    *page_out = (struct audit_page){ .entries = log->entries };
+    *page_out = (struct audit_page){ .entries = log->entries, .heads = log->heads };
     limit = limit < AUDIT_PAGE_MAX ? limit : AUDIT_PAGE_MAX;
     enum ca_err err = log->client != NULL ? ask_page(log, since, limit, page_out)
                                           : find_page(log, since, limit, page_out);
     if (err != CA_OK)
         *page_out = (struct audit_page){ 0 };
     return err;
+}
+
+/* Any answer brings it. */
+static enum ca_err ask_head(struct audit_log *log, struct keys_signed_head *head_out)
+{
+    Certmill__HealthRequest method = CERTMILL__HEALTH_REQUEST__INIT;
+    Certmill__Request request = CERTMILL__REQUEST__INIT;
+    Certmill__Answer *answer;
+
+    request.version = 1;
+    request.method_case = CERTMILL__REQUEST__METHOD_HEALTH;
+    request.health = &method;
+    enum ca_err err = command_ask(log->client, &request, &answer);
+    if (err != CA_OK)
+        return err;
+    if (answer->head == NULL)
+        err = CA_ERR_NOT_FOUND;
+    else if (!witness_read(answer->head, head_out))
+        err = CA_ERR_MESSAGE_MALFORMED;
+    certmill__answer__free_unpacked(answer, NULL);
+    return err;
+}
+
+enum ca_err audit_log_head(struct audit_log *log, struct keys_signed_head *head_out)
+{
+    memset(head_out, 0, sizeof(*head_out));
+    return log->client != NULL ? ask_head(log, head_out)
+                               : store_find_last_signed_head(log->view, head_out);
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "ca/keys/head.h"
 #include "tools/audit_chain.h"
 #include "tools/command.h"
 
@@ -20,6 +21,9 @@ void audit_log_close(struct audit_log *log);
 /* Up to limit records behind `since`, ascending; lent until the next call. */
 CA_MUST_CHECK enum ca_err audit_log_read(struct audit_log *log, uint64_t since, size_t limit,
                                          struct audit_page *page_out);
+
+/* The newest that was signed; NOT_FOUND: none was. */
+CA_MUST_CHECK enum ca_err audit_log_head(struct audit_log *log, struct keys_signed_head *head_out);
 
 /* "issued"; "?" for what is not known here. */
 const char *audit_kind_name(enum store_audit_kind kind);

@@ -23,7 +23,7 @@ static const struct command COMMANDS[] = {
     { "get",     "SERIAL...",             "certificates by serial number",        cmd_get },
     { "find",    "OPTION...",             "certificates by holder, key or time",  cmd_find },
     { "changes", "[--since N]",           "changes of state in order",            cmd_changes },
-    { "audit",   "[verify]",              "what was done by whom; is it whole?",  cmd_audit },
+    { "audit",   "[head|verify]",             "what was done by whom; is it whole?",  cmd_audit },
     { "profiles", "[ID...]",              "what profiles say, and said",          cmd_profiles },
     { "stats",   "",                      "counters of the daemon",               cmd_stats },
     { "health",  "",                      "is the daemon well? exit code 1: no",  cmd_health },

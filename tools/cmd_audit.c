@@ -158,11 +158,12 @@ int cmd_audit(int argc, char **argv)
     static const char about[] =
         "\n  audit              what was done, oldest first; a line has tabs between sequence\n"
         "                     number, time, kind, actor, object and chain digest\n"
+        "  audit head         the newest head that is signed, for keeping\n"
         "  audit verify       is the log whole? see audit verify --help\n"
         "\nObjects are serial numbers; of crl records issuer/shard/number; of refused ones the\n"
         "request id that was used before; of started ones the digest of the configuration; of\n"
         "profile ones its identity. Without an object there is a hyphen.\n";
-    struct command_line line = { .usage = "audit [OPTION...] | audit verify [OPTION...]",
+    struct command_line line = { .usage = "audit [OPTION...] | audit head|verify [OPTION...]",
                                  .about = about,
                                  .options = OPTIONS,
                                  .option_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
@@ -170,12 +171,14 @@ int cmd_audit(int argc, char **argv)
     struct listing listing = { .feed.max = UINT64_MAX };
     int exit_code = EXIT_FAILURE;
 
+    if (argc > 1 && strcmp(argv[1], "head") == 0)
+        return cmd_audit_head(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "verify") == 0)
         return cmd_audit_verify(argc - 1, argv + 1);
     if (!command_line_parse(&line, argc, argv, take, &listing, &exit_code))
         return exit_code;
     if (line.argc > 0)
-        return command_wrong("audit takes options, or verify");
+        return command_wrong("audit takes options, or head, or verify");
     if (listing.config_path != NULL &&
         (line.url != NULL || line.dir != NULL || listing.feed.follows))
         return command_wrong("--config asks no daemon: no --url, no --dir, no --follow");

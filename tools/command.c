@@ -16,6 +16,7 @@
 #include "ca/crypto/crypto.h"
 #include "ca/x509/crl.h"
 #include "tools/pem.h"
+#include "tools/witness.h"
 
 enum {
     OPTION_MAX = 48,
@@ -67,13 +68,22 @@ bool command_number(const char *option, const char *value, uint64_t min, uint64_
 
 /* ---- options */
 
-enum common_option { COMMON_URL, COMMON_DIR, COMMON_TIMEOUT, COMMON_TLS_CA, COMMON_JSON };
+enum common_option {
+    COMMON_URL,
+    COMMON_DIR,
+    COMMON_TIMEOUT,
+    COMMON_TLS_CA,
+    COMMON_WITNESS,
+    COMMON_JSON,
+};
 
 static const struct command_option COMMON_OPTIONS[] = {
     [COMMON_URL] = { "url", "URL", "where the daemon listens (default: CERTMILL_URL)" },
     [COMMON_DIR] = { "dir", "DIR", "or the instance whose socket it is (without both: .)" },
     [COMMON_TIMEOUT] = { "timeout", "SECONDS", "how long to wait for one answer (default: 30)" },
     [COMMON_TLS_CA] = { "tls-ca", "FILE", "whom to trust with tls+tcp://" },
+    [COMMON_WITNESS] = { "witness", "FILE",
+                         "keep signed heads of the audit log (CERTMILL_WITNESS)" },
     [COMMON_JSON] = { "json", NULL, "answer in JSON" },
 };
 static const size_t COMMON_COUNT = sizeof(COMMON_OPTIONS) / sizeof(COMMON_OPTIONS[0]);
@@ -110,6 +120,7 @@ static bool take_common(struct command_line *line, size_t option, const char *va
     case COMMON_URL: line->url = value; break;
     case COMMON_DIR: line->dir = value; break;
     case COMMON_TLS_CA: line->tls_ca = value; break;
+    case COMMON_WITNESS: line->witness = value; break;
     case COMMON_JSON: line->is_json = true; break;
     case COMMON_TIMEOUT:
         if (!command_number("timeout", value, 1, 3600, &seconds))
@@ -209,9 +220,28 @@ static bool ipc_is_there(const char *path)
     return false;
 }
 
+static void keep_head(void *path, const Certmill__SignedHead *message)
+{
+    struct keys_signed_head head;
+
+    if (witness_read(message, &head))
+        witness_keep(path, &head);
+}
+
+static void set_witness(const struct command_line *line, struct rpc_client_options *options)
+{
+    const char *path = line->witness == NULL ? getenv("CERTMILL_WITNESS") : line->witness;
+
+    if (path == NULL || path[0] == '\0')
+        return;
+    options->on_head = keep_head;
+    options->arg = (void *)(uintptr_t)path;
+}
+
 enum ca_err command_connect(const struct command_line *line, struct rpc_client **client_out)
 {
-    struct rpc_client_options options = { line->timeout_ms, line->tls_ca };
+    struct rpc_client_options options = { .timeout_ms = line->timeout_ms,
+                                          .tls_ca_file = line->tls_ca };
     const char *url = line->url;
     char path[PATH_MAX], built[PATH_MAX + 32];
 
@@ -229,6 +259,7 @@ enum ca_err command_connect(const struct command_line *line, struct rpc_client *
     }
     if (strncmp(url, "ipc://", 6) == 0 && !ipc_is_there(url + 6))
         return CA_ERR_TRANSPORT;
+    set_witness(line, &options);
     enum ca_err err = rpc_client_open(url, &options, client_out);
     if (err != CA_OK)
         command_failed("%s: %s", url, ca_err_text(err));

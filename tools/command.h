@@ -37,12 +37,13 @@ struct command_line {
     const char *about; /* further lines of the help, or NULL */
     const struct command_option *options;
     size_t option_count;
-    bool asks_daemon; /* takes --url, --dir, --timeout, --tls-ca and --json too */
+    bool asks_daemon; /* takes --url, --dir, --timeout, --tls-ca, --witness and --json too */
 
     /* Filled in. */
     const char *url;
     const char *dir;
     const char *tls_ca;
+    const char *witness; /* file where signed heads are kept; NULL: nowhere */
     uint32_t timeout_ms;
     bool is_json;
     int argc; /* what is left: the arguments */
@@ -69,7 +70,8 @@ bool command_number(const char *option, const char *value, uint64_t min, uint64_
 /* ---- asking the daemon */
 
 /* --url, else the socket of the instance in --dir, else CERTMILL_URL, else the socket of the
- * instance in the current folder. Says what went wrong. */
+ * instance in the current folder. Signed heads of its audit log are kept where line says, which is
+ * to stay until the client is closed. Says what went wrong. */
 CA_MUST_CHECK enum ca_err command_connect(const struct command_line *line,
                                           struct rpc_client **client_out);
 /* rpc_client_ask(), with a refusal of the whole message and transport trouble said. */
@@ -153,6 +155,7 @@ int cmd_ack(int argc, char **argv);
 int cmd_abandon(int argc, char **argv);
 int cmd_changes(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
+int cmd_audit_head(int argc, char **argv);
 int cmd_audit_verify(int argc, char **argv);
 int cmd_profiles(int argc, char **argv);
 int cmd_get(int argc, char **argv);

@@ -62,7 +62,7 @@ static void make_page(void)
         page.before.chain[i] = (uint8_t)i;
     page.last.sequence = LAST;
     unhex(digests[COUNT - 1], page.last.chain);
-    audit_chain_init(&chain, SINCE, NULL);
+    audit_chain_init(&chain, SINCE, NULL, 0);
 }
 
 TestSuite(audit_chain, .init = make_page, .timeout = 10);
@@ -124,10 +124,10 @@ Test(audit_chain, a_log_without_anything_new_holds)
 
     page = (struct audit_page){ .entries = entries, .has_before = true, .before = kept };
     page.last = kept;
-    audit_chain_init(&chain, LAST, &kept);
+    audit_chain_init(&chain, LAST, &kept, 1);
     check_verdict(AUDIT_HOLDS, LAST, "hold");
     page.before.chain[0] ^= 1; /* with the head as it was */
-    audit_chain_init(&chain, LAST, NULL);
+    audit_chain_init(&chain, LAST, NULL, 0);
     check_verdict(AUDIT_HEADLESS, LAST, "the head is another");
 }
 
@@ -231,11 +231,11 @@ Test(audit_chain, a_kept_head_is_found_again_wherever_it_is)
     for (uint64_t sequence = SINCE; sequence <= LAST; sequence++) {
         struct store_audit_head kept = kept_of(sequence);
         make_page();
-        audit_chain_init(&chain, SINCE, &kept);
+        audit_chain_init(&chain, SINCE, &kept, 1);
         check_verdict(AUDIT_HOLDS, LAST, "hold");
         make_page();
         kept.chain[sequence] ^= 0x80;
-        audit_chain_init(&chain, SINCE, &kept);
+        audit_chain_init(&chain, SINCE, &kept, 1);
         check_verdict(AUDIT_REPLACED, sequence, "whose digest was kept");
     }
 }
@@ -246,13 +246,13 @@ Test(audit_chain, a_log_that_ends_too_early_shows)
 
     page.last = kept_of(SINCE + 2); /* a log that was cut off is whole in itself */
     page.count = 2;
-    audit_chain_init(&chain, SINCE, &kept);
+    audit_chain_init(&chain, SINCE, &kept, 1);
     check_verdict(AUDIT_CUT, SINCE, "no record 9, of which a digest was kept");
     make_page();
     page.has_before = false;
     page.count = 0;
     page.last = kept_of(SINCE);
-    audit_chain_init(&chain, SINCE + 3, NULL);
+    audit_chain_init(&chain, SINCE + 3, NULL, 0);
     check_verdict(AUDIT_SHORT, SINCE + 3, "no record 10: the log ends before it");
     make_page();
     page.has_before = false; /* whatever else it says */
@@ -304,4 +304,25 @@ Test(audit_chain, what_is_no_place_is_refused)
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         cr_assert(!audit_place_parse(wrong[i], &place), "%s", wrong[i]);
+}
+
+Test(audit_chain, each_of_several_that_were_kept_is_compared)
+{
+    struct store_audit_head kept[COUNT + 2];
+
+    for (size_t i = 0; i <= COUNT; i++)
+        kept[i] = kept_of(SINCE + i);
+    kept[COUNT + 1] = kept_of(LAST); /* twice, from two who kept it */
+    audit_chain_init(&chain, SINCE, kept, COUNT + 2);
+    check_verdict(AUDIT_HOLDS, LAST, "hold");
+    cr_assert_eq(chain.kept_met, COUNT + 2);
+    for (size_t i = 0; i < COUNT + 2; i++) {
+        kept[i].chain[31] ^= 1;
+        audit_chain_init(&chain, SINCE, kept, COUNT + 2);
+        check_verdict(AUDIT_REPLACED, kept[i].sequence, "kept");
+        kept[i].chain[31] ^= 1;
+    }
+    kept[COUNT + 1].sequence++;
+    audit_chain_init(&chain, SINCE, kept, COUNT + 2);
+    check_verdict(AUDIT_CUT, SINCE, "record 10, of which a digest was kept");
 }
