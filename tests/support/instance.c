@@ -184,11 +184,13 @@ static atomic_size_t answered;
 
 static void take_answer(void *arg, struct rpc_call *call)
 {
+    struct instance *instance = arg;
     struct asker *asker = call->connection;
+
+    rpc_pipeline_tell_head(instance->pipeline, call);
     size_t size = rpc_call_answer_size(call);
     uint8_t *packed = malloc(size + 1);
 
-    (void)arg;
     rpc_call_answer_pack(call, packed);
     rpc_call_free(call);
     rpc_caller_free(asker->caller); /* the pipeline may be gone when the answer is looked at */
@@ -202,7 +204,7 @@ static void take_answer(void *arg, struct rpc_call *call)
 
 void instance_start(struct instance *instance)
 {
-    struct rpc_outlet outlet = { take_answer, NULL };
+    struct rpc_outlet outlet = { take_answer, instance };
     char path[96];
 
     snprintf(path, sizeof(path), "%s/data", instance->dir);
@@ -313,7 +315,7 @@ struct asker *instance_ask_begin_as(struct instance *instance, struct rpc_caller
         err = rpc_pipeline_offer(instance->pipeline, caller, call);
     if (err != CA_OK) {
         rpc_call_refuse(call, err);
-        take_answer(NULL, call);
+        take_answer(instance, call);
     }
     return asker;
 }
