@@ -210,6 +210,13 @@ for ca in main rsa ed; do
     check "openssl accepts it" openssl verify -CAfile "t/ca/$ca.pem" "$ca.pem"
 done
 check "the end" stop
+check "and one whose audit log has a key" certmill init --key main='pkcs11:token=hsm;object=ca-p384' \
+    "${pkcs11[@]}" --passphrase-file pass u
+check "is a file" test "$(ls -A u/keys)" = audit.key
+start u
+check "heads are signed" certmill audit verify --dir u --audit-key u/audit.pem
+check "one at the start" grep -qx 'signed heads	[1-9]' out
+check "the end" stop
 check "a request for an outer root" certmill init --request --key sub='pkcs11:token=hsm;object=ca-p256' \
     "${pkcs11[@]}" --subject "C=CN,O=Example,CN=Example Issuing CA" r
 check "openssl verifies it" openssl req -in r/ca/sub.csr -noout -verify
