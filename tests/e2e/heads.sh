@@ -39,8 +39,8 @@ kill_daemon() {
 # ---- signed, told, kept
 
 start i
-check "the start is covered before anything is served" grep -qx \
-    "$(certmill audit --dir i | awk '$3 == "started"' | cut -f 1)" <(signed i)
+check "the start is covered before anything is served" test "$(signed i)" -ge \
+    "$(certmill audit --dir i | awk '$3 == "started"' | cut -f 1)"
 export CERTMILL_WITNESS=$PWD/kept
 check "a certificate; its answer brings a head" issue i
 check "which is kept" test -s kept
