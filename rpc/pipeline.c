@@ -72,6 +72,8 @@ static enum ca_err call_admit(struct rpc_pipeline *pipeline, struct rpc_caller *
 enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline, struct rpc_caller *caller,
                                struct rpc_call *call)
 {
+    bool wants_worker = false;
+
     pthread_mutex_lock(&pipeline->lock);
     enum ca_err err = call_admit(pipeline, caller, call);
     if (err == CA_OK) {
@@ -79,9 +81,11 @@ enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline, struct rpc_caller 
         caller->calls++;
         pipeline->calls++;
         rpc_returns_add(&pipeline->returns, call->item_count);
-        rpc_pipeline_wake(pipeline);
+        wants_worker = rpc_pipeline_wants_worker(pipeline);
     }
     pthread_mutex_unlock(&pipeline->lock);
+    if (wants_worker)
+        pthread_cond_signal(&pipeline->work);
     return err;
 }
 

@@ -173,7 +173,10 @@ void rpc_item_settle(struct rpc_pipeline *pipeline, struct rpc_issue *item);
 
 /* Do workers have more to do than what they do now? The lock is held. */
 bool rpc_pipeline_has_backlog(const struct rpc_pipeline *pipeline);
-/* Wakes a worker, if one is idle and there is something for it. The lock is held. */
+/* Is a worker idle, and something there for it? The lock is held. */
+bool rpc_pipeline_wants_worker(const struct rpc_pipeline *pipeline);
+/* Wakes one if so. The lock is held; who is about to let go of it signals afterwards instead, as
+ * the first thing that the other wants is the lock. */
 void rpc_pipeline_wake(struct rpc_pipeline *pipeline);
 /* Signs a list of groups of one CA; they go into the next commit. The lock is not held. */
 void rpc_pipeline_sign(struct rpc_pipeline *pipeline, struct rpc_worker *worker,

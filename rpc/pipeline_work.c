@@ -203,9 +203,14 @@ static bool needs_watcher(const struct rpc_pipeline *pipeline)
            next_due(pipeline) < pipeline->watched_ns;
 }
 
+bool rpc_pipeline_wants_worker(const struct rpc_pipeline *pipeline)
+{
+    return pipeline->workers_idle > 0 && (has_work(pipeline) || needs_watcher(pipeline));
+}
+
 void rpc_pipeline_wake(struct rpc_pipeline *pipeline)
 {
-    if (pipeline->workers_idle > 0 && (has_work(pipeline) || needs_watcher(pipeline)))
+    if (rpc_pipeline_wants_worker(pipeline))
         pthread_cond_signal(&pipeline->work);
 }
 
@@ -275,10 +280,19 @@ static bool work_once(struct rpc_pipeline *pipeline, struct rpc_worker *worker)
     return rpc_commit_smooth(pipeline);
 }
 
+/* Who will come back soon is watched for already: the first of them need not wake somebody. */
+static uint64_t watch_until(const struct rpc_pipeline *pipeline)
+{
+    uint64_t due_ns = next_due(pipeline);
+    uint64_t returns_ns = rpc_returns_until(pipeline, 0);
+
+    return due_ns == RPC_NEVER && returns_ns > rpc_now_ns() ? returns_ns : due_ns;
+}
+
 /* Until there is work; one of the idle looks again when something that waits is due. */
 static void rest(struct rpc_pipeline *pipeline)
 {
-    uint64_t until_ns = next_due(pipeline);
+    uint64_t until_ns = watch_until(pipeline);
 
     pipeline->workers_idle++;
     if (until_ns < pipeline->watched_ns) {

@@ -16,7 +16,7 @@
 #include "rpc/pipeline.h"
 
 enum {
-    RECEIVERS = 4, /* messages decoded at the same time */
+    RECEIVERS = 2, /* messages decoded at the same time; more of them wait for nng's locks */
     MESSAGE_SIZE_DEFAULT = 1 << 20,
     MESSAGE_SIZE_FLOOR = 4096,
     MESSAGE_KEPT_MAX = 16 * 1024, /* of a request's, for its answer: more is let go at once */
@@ -30,7 +30,8 @@ enum {
     UID_CONNECTIONS_DEFAULT = 128,
     BUCKET_COUNT = 1024,
     SPARE_CALLS_MAX = 1024,
-    LINGER_MS = 100, /* nng 1.5 cannot tell when what was sent has left */
+    SPARE_SENDERS_MAX = 32, /* as many threads may answer at a time without making one */
+    LINGER_MS = 100,        /* nng 1.5 cannot tell when what was sent has left */
     LOG_EVERY_MS = 10000,
     COUNT_EVERY_MS = 100,
 };
@@ -90,6 +91,8 @@ struct rpc_server {
     struct peer *peers;
     struct rpc_call *spare_calls;
     size_t spare_call_count;
+    nng_aio *spare_senders[SPARE_SENDERS_MAX];
+    size_t spare_sender_count;
     nng_time logged_ms;  /* when it was last logged that somebody wanted too much */
     nng_time counted_ms; /* when the kernel was last asked, */
     nng_time looked_ms;  /* and nng */
@@ -464,9 +467,53 @@ static nng_msg *answer_make(struct rpc_server *server, struct rpc_call *call)
     return message;
 }
 
+/* NULL: there is no memory. */
+static nng_aio *sender_take(struct rpc_server *server)
+{
+    nng_aio *sender = NULL;
+
+    pthread_mutex_lock(&server->lock);
+    if (server->spare_sender_count > 0)
+        sender = server->spare_senders[--server->spare_sender_count];
+    pthread_mutex_unlock(&server->lock);
+    if (sender == NULL && nng_aio_alloc(&sender, NULL, NULL) != 0)
+        return NULL;
+    return sender;
+}
+
+static void sender_give_back(struct rpc_server *server, nng_aio *sender)
+{
+    pthread_mutex_lock(&server->lock);
+    if (server->spare_sender_count < SPARE_SENDERS_MAX) {
+        server->spare_senders[server->spare_sender_count++] = sender;
+        sender = NULL;
+    }
+    pthread_mutex_unlock(&server->lock);
+    nng_aio_free(sender);
+}
+
+/*
+ * As nng_sendmsg() does it, which however makes an aio for each message, and asks the kernel for a
+ * random number for each aio.
+ */
+static int message_send(struct rpc_server *server, nng_msg *message)
+{
+    nng_aio *sender = sender_take(server);
+
+    if (sender == NULL)
+        return NNG_ENOMEM;
+    nng_aio_set_msg(sender, message);
+    nng_send_aio(server->socket, sender);
+    nng_aio_wait(sender);
+    int rv = nng_aio_result(sender);
+    nng_aio_set_msg(sender, NULL);
+    sender_give_back(server, sender);
+    return rv;
+}
+
 /*
  * Waits while nng's queue of answers is full, which nng's threads empty whether peers read or not:
- * none of those may come here. Without NNG_FLAG_NONBLOCK: beside others that wait, nng 1.5.2 takes
+ * none of those may come here. Not NNG_FLAG_NONBLOCK: beside others that wait, nng 1.5.2 takes
  * that for sent, and goes on using what it has freed.
  */
 static void answer(void *arg, struct rpc_call *call)
@@ -474,7 +521,7 @@ static void answer(void *arg, struct rpc_call *call)
     struct rpc_server *server = arg;
     nng_msg *message = answer_make(server, call);
 
-    if (message != NULL && nng_sendmsg(server->socket, message, 0) != 0)
+    if (message != NULL && message_send(server, message) != 0)
         nng_msg_free(message);
 }
 
@@ -705,6 +752,8 @@ void rpc_server_close(struct rpc_server *server)
             connection_drop(server, server->connections[i]->pipe_id);
     }
     rpc_pipeline_close(server->pipeline);
+    while (server->spare_sender_count > 0)
+        nng_aio_free(server->spare_senders[--server->spare_sender_count]);
     while (server->spare_calls != NULL) {
         struct rpc_call *call = server->spare_calls;
         server->spare_calls = call->next;

@@ -40,6 +40,7 @@ enum ca_err crypto_ec_new(enum crypto_ec_backend backend, struct crypto_ec **ec_
 
         crypto_ec_comb_init(curve, &curve->base, &ec->comb[i]);
         crypto_ec_lanes_comb_init(curve, &ec->comb[i], &ec->lanes_comb[i]);
+        crypto_ec_lanes_public_comb_init(curve, &ec->comb[i], &ec->lanes_public[i]);
         crypto_ec_lanes_base_init(curve, &ec->lanes_base[i]);
     }
     *ec_out = ec;
@@ -323,7 +324,7 @@ enum ca_err crypto_ec_own_new(enum crypto_ec_curve curve, const uint8_t point[CR
         return CA_ERR_NOMEM;
     own->curve = crypto_ec_curve_of(curve);
     crypto_ec_comb_init(own->curve, &affine, &own->comb);
-    crypto_ec_lanes_comb_init(own->curve, &own->comb, &own->lanes_comb);
+    crypto_ec_lanes_public_comb_init(own->curve, &own->comb, &own->lanes_comb);
     *own_out = own;
     return CA_OK;
 }
@@ -355,7 +356,7 @@ static void verify_own_chunk(const struct crypto_ec *ec, const struct crypto_ec_
     crypto_ec_claims_open(own->curve, tasks, count, claims);
     if (ec->backend == CRYPTO_EC_LANES) {
         done = count % EC_LANES < LANES_VERIFY_MIN ? count - count % EC_LANES : count;
-        crypto_ec_lanes_verify_own(own->curve, &ec->lanes_comb[own->curve->id], &own->lanes_comb,
+        crypto_ec_lanes_verify_own(own->curve, &ec->lanes_public[own->curve->id], &own->lanes_comb,
                                    claims, done, is_valid, is_doubtful);
     }
     for (size_t i = 0; i < count; i++) {

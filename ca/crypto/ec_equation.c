@@ -31,7 +31,7 @@ static void open_p256(const struct ec_curve *curve, const struct ec_task *tasks,
         inverse[i] = claims[i].is_possible ? s : curve->n.one;
         ec_number_to_montgomery(&curve->n, &inverse[i]);
     }
-    crypto_ec_number_invert_many(&curve->n, inverse, count);
+    crypto_ec_number_invert_many_public(&curve->n, inverse, count);
     for (size_t i = 0; i < count; i++) {
         load_digest(curve, tasks[i].digest, &claims[i].u1);
         /* A plain number times one in Montgomery form is a plain number. */

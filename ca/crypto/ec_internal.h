@@ -11,7 +11,7 @@ struct crypto_ec_own {
     const struct ec_curve *curve;
     struct ec_affine point;
     struct ec_comb comb;
-    struct ec_lanes_comb lanes_comb;
+    struct ec_lanes_public_comb lanes_comb;
 };
 
 struct crypto_ec {
@@ -19,5 +19,6 @@ struct crypto_ec {
     atomic_size_t holders; /* all else is constant once made */
     struct ec_comb comb[CRYPTO_EC_CURVE_COUNT];
     struct ec_lanes_comb lanes_comb[CRYPTO_EC_CURVE_COUNT];
+    struct ec_lanes_public_comb lanes_public[CRYPTO_EC_CURVE_COUNT];
     struct ec_lanes_base lanes_base[CRYPTO_EC_CURVE_COUNT];
 };

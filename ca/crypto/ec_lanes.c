@@ -47,6 +47,17 @@ void crypto_ec_lanes_comb_init(const struct ec_curve *curve, const struct ec_com
     }
 }
 
+void crypto_ec_lanes_public_comb_init(const struct ec_curve *curve, const struct ec_comb *comb,
+                                      struct ec_lanes_public_comb *out)
+{
+    for (int row = 0; row < EC_COMB_ROWS; row++) {
+        for (int i = 0; i < EC_COMB_ENTRIES; i++) {
+            to_limbs(curve, &comb->entry[row][i].x, out->entry[row][i]);
+            to_limbs(curve, &comb->entry[row][i].y, out->entry[row][i] + EC_LIMBS);
+        }
+    }
+}
+
 /* Odd multiples, made affine EC_INVERT_MAX at a time. */
 void crypto_ec_lanes_base_init(const struct ec_curve *curve, struct ec_lanes_base *out)
 {
@@ -61,7 +72,7 @@ void crypto_ec_lanes_base_init(const struct ec_curve *curve, struct ec_lanes_bas
             z[i] = point.z;
             crypto_ec_point_add_public(curve, &point, &point, &twice);
         }
-        crypto_ec_number_invert_many(&curve->p, z, EC_INVERT_MAX);
+        crypto_ec_number_invert_many_public(&curve->p, z, EC_INVERT_MAX);
         for (int i = 0; i < EC_INVERT_MAX; i++) {
             crypto_ec_number_square(&curve->p, &t, &z[i]);
             crypto_ec_number_mul(&curve->p, &some[i].x, &some[i].x, &t);

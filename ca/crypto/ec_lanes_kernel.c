@@ -65,10 +65,10 @@ EC_INLINE_LARGE void multiply(enum crypto_ec_curve curve, const struct ec_lanes_
     __m512i word[4];
 
     ec_words_load(word, k, EC_LANES);
-    entry = ec_lanes_comb_entry(curve, comb, word, EC_COMB_ROWS - 1, 0);
+    entry = ec_lanes_comb_entry(curve, comb, word, EC_COMB_ROWS - 1);
     sum = ec_lanes_from_affine(curve, entry);
     for (int row = EC_COMB_ROWS - 2; row >= 0; row--) {
-        entry = ec_lanes_comb_entry(curve, comb, word, row, 0);
+        entry = ec_lanes_comb_entry(curve, comb, word, row);
         point_add(curve, &sum, entry);
     }
     twice = ec_lanes_from_affine(curve, entry);
@@ -157,29 +157,82 @@ EC_INLINE_LARGE void conclude(enum crypto_ec_curve id, const struct ec_curve *cu
     }
 }
 
+/* ---- entries of tables, for public digits */
+
+struct choice {
+    const uint64_t *place[EC_LANES];
+    __mmask8 negative;
+};
+
+/* Lane i chooses among the entries from first + i * step. */
+EC_INLINE struct choice choose(const uint64_t *first, size_t step, struct ec_lanes_digit digit,
+                               __mmask8 flip)
+{
+    struct choice out = { .negative = digit.negative ^ flip };
+    _Alignas(64) uint64_t index[EC_LANES];
+
+    _mm512_store_si512(index, digit.index);
+    for (size_t lane = 0; lane < EC_LANES; lane++)
+        out.place[lane] = first + lane * step + index[lane] * 2 * EC_LIMBS;
+    return out;
+}
+
+EC_INLINE struct ec_lanes_affine chosen(enum crypto_ec_curve id, const struct choice *choice)
+{
+    struct ec_lanes_affine out = ec_lanes_gather(choice->place);
+
+    out.y = ec_fe_negate_if(id, choice->negative, out.y);
+    return out;
+}
+
+/* With a few signatures the tables are cold: what will be needed is asked for before. */
+EC_INLINE void choice_expect(const struct choice *choice)
+{
+    for (int lane = 0; lane < EC_LANES; lane++) {
+        __builtin_prefetch(choice->place[lane]);
+        __builtin_prefetch(choice->place[lane] + 2 * EC_LIMBS - 1);
+    }
+}
+
 /* ---- own keys: two combs */
 
+EC_INLINE_LARGE void comb_choose(const struct ec_lanes_public_comb *comb, const __m512i k[4],
+                                 __mmask8 flip, struct choice choices[EC_COMB_ROWS])
+{
+    for (int row = EC_COMB_ROWS - 1; row >= 0; row--) {
+        struct ec_lanes_digit digit = ec_lanes_digit_at(k, (unsigned)row * EC_COMB_WIDTH,
+                                                        EC_COMB_WIDTH, row == EC_COMB_ROWS - 1);
+        choices[row] = choose(comb->entry[row][0], 0, digit, flip);
+        choice_expect(&choices[row]);
+    }
+}
+
 EC_INLINE_LARGE void verify_own(enum crypto_ec_curve id, const struct ec_curve *curve,
-                                const struct ec_lanes_comb *base, const struct ec_lanes_comb *own,
+                                const struct ec_lanes_public_comb *base,
+                                const struct ec_lanes_public_comb *own,
                                 const struct ec_claim *claims, size_t count, bool *is_valid,
                                 bool *is_doubtful)
 {
+    struct choice of_own[EC_COMB_ROWS], of_base[EC_COMB_ROWS];
     struct lanes_claim lanes;
 
     load_claims(&lanes, curve, claims, count);
-    struct ec_lanes_point sum = ec_lanes_from_affine(
-        id, ec_lanes_comb_entry(id, own, lanes.u2, EC_COMB_ROWS - 1, lanes.flip2));
+    comb_choose(own, lanes.u2, lanes.flip2, of_own);
+    comb_choose(base, lanes.u1, lanes.flip1, of_base);
+    struct ec_lanes_point sum = ec_lanes_from_affine(id, chosen(id, &of_own[EC_COMB_ROWS - 1]));
     for (int row = EC_COMB_ROWS - 1; row >= 0; row--) {
         if (row < EC_COMB_ROWS - 1)
-            point_add(id, &sum, ec_lanes_comb_entry(id, own, lanes.u2, row, lanes.flip2));
-        point_add(id, &sum, ec_lanes_comb_entry(id, base, lanes.u1, row, lanes.flip1));
+            point_add(id, &sum, chosen(id, &of_own[row]));
+        point_add(id, &sum, chosen(id, &of_base[row]));
     }
     conclude(id, curve, sum, &lanes, claims, count, is_valid, is_doubtful);
 }
 
-void crypto_ec_lanes_verify_own(const struct ec_curve *curve, const struct ec_lanes_comb *base,
-                                const struct ec_lanes_comb *own, const struct ec_claim *claims,
-                                size_t count, bool *is_valid_out, bool *is_doubtful_out)
+void crypto_ec_lanes_verify_own(const struct ec_curve *curve,
+                                const struct ec_lanes_public_comb *base,
+                                const struct ec_lanes_public_comb *own,
+                                const struct ec_claim *claims, size_t count, bool *is_valid_out,
+                                bool *is_doubtful_out)
 {
     for (size_t done = 0; done < count; done += EC_LANES) {
         size_t some = count - done < EC_LANES ? count - done : EC_LANES;
@@ -319,32 +372,21 @@ window_entry(enum crypto_ec_curve id, uint64_t table[EC_LANES][EC_WINDOW_ENTRIES
              const __m512i k[4], unsigned position, __mmask8 flip)
 {
     struct ec_lanes_digit digit = ec_lanes_digit_at(k, position, EC_WINDOW_WIDTH, false);
-    _Alignas(64) uint64_t index[EC_LANES];
-    const uint64_t *place[EC_LANES];
+    struct choice choice =
+        choose(table[0][0], sizeof(table[0]) / sizeof(table[0][0][0]), digit, flip);
 
-    _mm512_store_si512(index, digit.index);
-    for (int lane = 0; lane < EC_LANES; lane++)
-        place[lane] = table[lane][index[lane]];
-    struct ec_lanes_affine out = ec_lanes_gather(place);
-    out.y = ec_fe_negate_if(id, digit.negative ^ flip, out.y);
-    return out;
+    return chosen(id, &choice);
 }
 
-EC_INLINE struct ec_lanes_affine base_entry(enum crypto_ec_curve id,
-                                            const struct ec_lanes_base *base, const __m512i k[4],
-                                            unsigned position, __mmask8 flip)
+EC_INLINE_LARGE void base_choose(const struct ec_lanes_base *base, const __m512i k[4],
+                                 __mmask8 flip, struct choice choices[EC_BASE_DIGITS])
 {
-    bool is_top = position + EC_BASE_WIDTH >= 256;
-    struct ec_lanes_digit digit = ec_lanes_digit_at(k, position, EC_BASE_WIDTH, is_top);
-    _Alignas(64) uint64_t index[EC_LANES];
-    const uint64_t *place[EC_LANES];
-
-    _mm512_store_si512(index, digit.index);
-    for (int lane = 0; lane < EC_LANES; lane++)
-        place[lane] = base->entry[index[lane]];
-    struct ec_lanes_affine out = ec_lanes_gather(place);
-    out.y = ec_fe_negate_if(id, digit.negative ^ flip, out.y);
-    return out;
+    for (int i = EC_BASE_DIGITS - 1; i >= 0; i--) {
+        struct ec_lanes_digit digit = ec_lanes_digit_at(k, (unsigned)i * EC_BASE_WIDTH,
+                                                        EC_BASE_WIDTH, i == EC_BASE_DIGITS - 1);
+        choices[i] = choose(base->entry[0], 0, digit, flip);
+        choice_expect(&choices[i]);
+    }
 }
 
 /* u1 G + u2 Q with common doublings: bit by bit, digits of Q every 5 and of G every 12. */
@@ -354,10 +396,12 @@ EC_INLINE_LARGE void verify(enum crypto_ec_curve id, const struct ec_curve *curv
                             bool *is_doubtful)
 {
     _Alignas(64) uint64_t table[EC_LANES][EC_WINDOW_ENTRIES][2 * EC_LIMBS];
+    struct choice of_base[EC_BASE_DIGITS];
     struct lanes_claim lanes;
 
-    window_close(id, window, table);
     load_claims(&lanes, curve, claims, count);
+    base_choose(base, lanes.u1, lanes.flip1, of_base);
+    window_close(id, window, table);
     struct ec_lanes_affine top = window->entry[0];
     top.y = ec_fe_negate_if(id, lanes.flip2, top.y);
     struct ec_lanes_point sum = ec_lanes_from_affine(id, top);
@@ -375,7 +419,7 @@ EC_INLINE_LARGE void verify(enum crypto_ec_curve id, const struct ec_curve *curv
         if (takes_window)
             point_add(id, &sum, window_entry(id, table, lanes.u2, position, lanes.flip2));
         if (takes_base)
-            point_add(id, &sum, base_entry(id, base, lanes.u1, position, lanes.flip1));
+            point_add(id, &sum, chosen(id, &of_base[position / EC_BASE_WIDTH]));
     }
     conclude(id, curve, sum, &lanes, claims, count, is_valid, is_doubtful);
 }
@@ -395,7 +439,7 @@ EC_INLINE_LARGE void verify_all(enum crypto_ec_curve id, const struct ec_curve *
         for (size_t i = 0; i < EC_LANES; i++)
             z[done + i] = w->z[i];
     }
-    crypto_ec_number_invert_many(&curve->p, z, (count + EC_LANES - 1) / EC_LANES * EC_LANES);
+    crypto_ec_number_invert_many_public(&curve->p, z, (count + EC_LANES - 1) / EC_LANES * EC_LANES);
     for (size_t done = 0; done < count; done += EC_LANES) {
         struct lanes_window *w = &window[done / EC_LANES];
 

@@ -145,11 +145,10 @@ EC_INLINE __m512i ec_lanes_look_up(const uint64_t limb[EC_COMB_ENTRIES], __m512i
 
 _Static_assert(EC_COMB_ENTRIES == 64, "four permutes of sixteen entries");
 
-/* The entry of a comb's row for each lane, negated where `flip` and the digit's sign differ. */
+/* The entry of a comb's row for each lane, with the digit's sign. */
 EC_INLINE_LARGE struct ec_lanes_affine ec_lanes_comb_entry(enum crypto_ec_curve curve,
                                                            const struct ec_lanes_comb *comb,
-                                                           const __m512i k[4], int row,
-                                                           __mmask8 flip)
+                                                           const __m512i k[4], int row)
 {
     struct ec_lanes_digit digit =
         ec_lanes_digit_at(k, (unsigned)row * EC_COMB_WIDTH, EC_COMB_WIDTH, row == EC_COMB_ROWS - 1);
@@ -160,7 +159,7 @@ EC_INLINE_LARGE struct ec_lanes_affine ec_lanes_comb_entry(enum crypto_ec_curve 
         out.x.limb[i] = ec_lanes_look_up(comb->limb[row][i], digit.index);
         out.y.limb[i] = ec_lanes_look_up(comb->limb[row][EC_LIMBS + i], digit.index);
     }
-    out.y = ec_fe_negate_if(curve, digit.negative ^ flip, out.y);
+    out.y = ec_fe_negate_if(curve, digit.negative, out.y);
     return out;
 }
 

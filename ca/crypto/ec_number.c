@@ -2,7 +2,12 @@
 #include "ca/crypto/ec_number.h"
 
 #include <assert.h>
+#include <gmp.h>
 #include <openssl/crypto.h>
+#include <string.h>
+
+enum { WORDS = 4 };
+_Static_assert(GMP_NUMB_BITS == 64, "our words are GMP's limbs");
 
 /* A column sum of up to 2^192. */
 struct column {
@@ -188,11 +193,35 @@ void crypto_ec_number_invert(const struct ec_modulus *m, struct ec_number *out,
     OPENSSL_cleanse(&result, sizeof(result));
 }
 
+/* Euclid's way, as long as the number wants; on the stack. */
+void crypto_ec_number_invert_public(const struct ec_modulus *m, struct ec_number *out,
+                                    const struct ec_number *a)
+{
+    mp_limb_t left[WORDS + 1] = { 0 }, right[WORDS + 1] = { 0 }; /* both are used up */
+    mp_limb_t gcd[WORDS + 1], inverse[WORDS + 1] = { 0 };
+    mp_size_t len = 0;
+
+    memcpy(left, a->word, sizeof(a->word));
+    memcpy(right, m->m.word, sizeof(m->m.word));
+    if (ec_number_zero_mask(a) == 0)
+        mpn_gcdext(gcd, inverse, &len, left, WORDS, right, WORDS);
+    memcpy(out->word, inverse, sizeof(out->word));
+    if (len < 0)
+        ec_number_sub_raw(out, &m->m, out);
+    /* What was inverted is a * 2^256: its inverse lacks 2^512. */
+    ec_number_to_montgomery(m, out);
+    ec_number_to_montgomery(m, out);
+}
+
+typedef void invert_fn(const struct ec_modulus *m, struct ec_number *out,
+                       const struct ec_number *a);
+
 /*
  * Montgomery's trick: invert the product of all, then take the factors off again. A zero
  * takes part as a one, chosen by mask, and is a zero again at the end.
  */
-void crypto_ec_number_invert_many(const struct ec_modulus *m, struct ec_number *a, size_t count)
+static void invert_many(const struct ec_modulus *m, struct ec_number *a, size_t count,
+                        invert_fn *invert)
 {
     struct ec_number prefix[EC_INVERT_MAX], inverse, product = m->one;
     uint64_t zero[EC_INVERT_MAX];
@@ -204,7 +233,7 @@ void crypto_ec_number_invert_many(const struct ec_modulus *m, struct ec_number *
         prefix[i] = product;
         crypto_ec_number_mul(m, &product, &product, &a[i]);
     }
-    crypto_ec_number_invert(m, &inverse, &product);
+    invert(m, &inverse, &product);
     for (size_t i = count; i-- > 0;) {
         struct ec_number own;
 
@@ -216,4 +245,15 @@ void crypto_ec_number_invert_many(const struct ec_modulus *m, struct ec_number *
     OPENSSL_cleanse(prefix, sizeof(prefix[0]) * count);
     OPENSSL_cleanse(&inverse, sizeof(inverse));
     OPENSSL_cleanse(&product, sizeof(product));
+}
+
+void crypto_ec_number_invert_many(const struct ec_modulus *m, struct ec_number *a, size_t count)
+{
+    invert_many(m, a, count, crypto_ec_number_invert);
+}
+
+void crypto_ec_number_invert_many_public(const struct ec_modulus *m, struct ec_number *a,
+                                         size_t count)
+{
+    invert_many(m, a, count, crypto_ec_number_invert_public);
 }

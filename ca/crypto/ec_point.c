@@ -161,7 +161,7 @@ static void init_row(const struct ec_curve *curve, struct ec_affine row[EC_COMB_
     _Static_assert((int)EC_COMB_ENTRIES <= (int)EC_INVERT_MAX, "one inversion for a row");
     point[0] = from_affine(curve, &row[0]);
     crypto_ec_point_double(curve, &twice, &point[0]);
-    crypto_ec_number_invert(&curve->p, &z[0], &twice.z);
+    crypto_ec_number_invert_public(&curve->p, &z[0], &twice.z);
     to_affine(curve, &twice, &z[0], &step);
     for (int i = 1; i < EC_COMB_ENTRIES; i++) {
         crypto_ec_point_add_affine(curve, &point[i], &point[i - 1], &step);
@@ -172,7 +172,7 @@ static void init_row(const struct ec_curve *curve, struct ec_affine row[EC_COMB_
         crypto_ec_point_double(curve, &twice, &twice);
     point[0] = twice;
     z[0] = twice.z;
-    crypto_ec_number_invert_many(&curve->p, z, EC_COMB_ENTRIES);
+    crypto_ec_number_invert_many_public(&curve->p, z, EC_COMB_ENTRIES);
     to_affine(curve, &point[0], &z[0], next_out);
     for (int i = 1; i < EC_COMB_ENTRIES; i++)
         to_affine(curve, &point[i], &z[i], &row[i]);

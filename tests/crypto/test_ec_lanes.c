@@ -306,6 +306,7 @@ Test(ec_lanes, no_computation_leaves_its_bounds)
 {
     static struct ec_comb comb;
     static struct ec_lanes_comb lanes_comb;
+    static struct ec_lanes_public_comb public_comb;
     static struct ec_lanes_base base;
     struct ec_number k[EC_LANES], x[EC_LANES], z[EC_LANES];
     struct ec_affine points[EC_LANES];
@@ -319,6 +320,7 @@ Test(ec_lanes, no_computation_leaves_its_bounds)
 
         crypto_ec_comb_init(curve, &curve->base, &comb);
         crypto_ec_lanes_comb_init(curve, &comb, &lanes_comb);
+        crypto_ec_lanes_public_comb_init(curve, &comb, &public_comb);
         crypto_ec_lanes_base_init(curve, &base);
         for (int round = 0; round < 40; round++) {
             for (int lane = 0; lane < EC_LANES; lane++) {
@@ -332,8 +334,8 @@ Test(ec_lanes, no_computation_leaves_its_bounds)
             }
             crypto_ec_lanes_multiply(curve, &lanes_comb, k, x, z);
             crypto_ec_lanes_verify(curve, &base, points, claims, EC_LANES, is_valid, is_doubtful);
-            crypto_ec_lanes_verify_own(curve, &lanes_comb, &lanes_comb, claims, EC_LANES, is_valid,
-                                       is_doubtful);
+            crypto_ec_lanes_verify_own(curve, &public_comb, &public_comb, claims, EC_LANES,
+                                       is_valid, is_doubtful);
         }
     }
 }

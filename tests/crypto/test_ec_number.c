@@ -163,7 +163,7 @@ Test(ec_number, whatever_32_octets_enter_and_leave_montgomery_form)
 Test(ec_number, inverses_are_those_of_bignum_and_zero_stays_zero)
 {
     const BIGNUM *big;
-    struct ec_number batch[EC_INVERT_MAX], alone[EC_INVERT_MAX];
+    struct ec_number batch[EC_INVERT_MAX], public[EC_INVERT_MAX], alone[EC_INVERT_MAX], out;
 
     for (int i = 0; i < MODULI; i++) {
         const struct ec_modulus *m = modulus(i, &big);
@@ -179,10 +179,16 @@ Test(ec_number, inverses_are_those_of_bignum_and_zero_stays_zero)
                 BN_mod_mul(want, want, radix, big, context);
                 BN_mod_mul(want, want, radix, big, context);
                 check_number(&alone[j], "inverse");
+                crypto_ec_number_invert_public(m, &out, &batch[j]);
+                check_number(&out, "inverse of a public number");
+                public[j] = batch[j];
             }
             crypto_ec_number_invert_many(m, batch, count);
-            for (size_t j = 0; j < count; j++)
+            crypto_ec_number_invert_many_public(m, public, count);
+            for (size_t j = 0; j < count; j++) {
                 cr_assert(ec_number_is_equal_public(&batch[j], &alone[j]), "%zu of %zu", j, count);
+                cr_assert(ec_number_is_equal_public(&public[j], &alone[j]), "%zu of %zu", j, count);
+            }
         }
     }
 }

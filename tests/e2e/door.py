@@ -204,8 +204,8 @@ def check_large(daemon, honest):
     busy = sum(b"BUSY" in answer[:64] for answer in answers)
     grown = daemon.anonymous() - before
     print(f"door: {len(answers)} messages of a MiB, {busy} BUSY: {grown / MIB:.1f} MiB")
-    # Beside the queue, four are being decoded, and nng has one of each connection.
-    daemon.expect(grown < QUEUE + 4 * 9 * MIB + len(peers) * MIB + slack(), "memory for requests")
+    # Beside the queue, two are being decoded, and nng has one of each connection.
+    daemon.expect(grown < QUEUE + 2 * 9 * MIB + len(peers) * MIB + slack(), "memory for requests")
     leave(peers, honest)
 
 
