@@ -5,7 +5,7 @@
 
 check "help" certmill help
 for command in init ca key issue renew replace change revoke hold release ack abandon get find \
-    changes audit "audit verify" profiles stats health "ca import" "key new" "key list" "key test" "key rewrap" "crl make" \
+    changes audit "audit head" "audit verify" profiles stats health "ca import" "key new" "key list" "key test" "key rewrap" "crl make" \
     "crl list" "crl export"; do
     # shellcheck disable=SC2086
     check "$command: help" certmill $command --help
