@@ -331,6 +331,49 @@ Test(heads, a_stored_one_with_a_wrong_signature_bars_those_to_come)
     check_barred();
 }
 
+/* The last record is taken away, and the end of the log moved to the one before: all but the signed
+ * head agrees. */
+static void cut_log(void)
+{
+    uint8_t key_octets[STORE_SEQUENCE_LEN], octets[STORE_HEAD_LEN];
+    MDB_val head_key = { 4, (void *)(uintptr_t) "head" }, value;
+    MDB_val key = { sizeof(key_octets), key_octets };
+    struct store_head head;
+    char path[96];
+
+    instance_stop(&instance);
+    snprintf(path, sizeof(path), "%s/data", instance.dir);
+    struct data_file file = data_file_open(path);
+    MDB_dbi meta = data_file_table(&file, "meta"), log = data_file_table(&file, "audit");
+    cr_assert_eq(mdb_get(file.txn, meta, &head_key, &value), 0);
+    check_ok(store_record_decode_head(ca_bytes_of(value.mv_data, value.mv_size), &head));
+    store_record_sequence_key(head.audit_sequence--, key_octets);
+    cr_assert_eq(mdb_del(file.txn, log, &key, NULL), 0);
+    store_record_sequence_key(head.audit_sequence, key_octets);
+    cr_assert_eq(mdb_get(file.txn, log, &key, &value), 0);
+    memcpy(head.audit_head, (uint8_t *)value.mv_data + value.mv_size - STORE_CHAIN_LEN,
+           STORE_CHAIN_LEN);
+    store_record_encode_head(&head, octets);
+    value = (MDB_val){ sizeof(octets), octets };
+    cr_assert_eq(mdb_put(file.txn, meta, &head_key, &value, 0), 0);
+    data_file_close(&file);
+}
+
+Test(heads, a_log_that_was_cut_off_below_its_head_gets_no_other)
+{
+    start_with(NEVER_MS);
+    issue_one("another-id-of-16-octets");
+    rpc_pipeline_sign_head(instance.pipeline);
+    cut_log();
+    start_with(NEVER_MS);
+    check_err(instance_check(&instance), CA_ERR_STORAGE_CORRUPT);
+    cr_assert(has_alarm());
+    issue_one("an-id-of-16-octets"); /* the record that is there now is another */
+    rpc_pipeline_sign_head(instance.pipeline);
+    cr_assert(has_alarm());
+    cr_assert_eq(told(), 0);
+}
+
 Test(heads, a_stored_one_by_a_key_of_before_is_told_and_followed)
 {
     struct crypto_private_key *next;
