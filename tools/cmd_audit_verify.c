@@ -268,6 +268,20 @@ static bool check_signed(struct verification *v, const struct audit_page *page)
     return true;
 }
 
+/* Of data that nobody writes to while they are looked at: is there a head of a record that is not?
+ */
+static void check_last(struct verification *v, struct audit_log *log)
+{
+    struct keys_signed_head last;
+    enum ca_err err = audit_log_head(log, &last);
+
+    if (err != CA_OK && err != CA_ERR_NOT_FOUND)
+        blame(v, "the newest signed head was not read: %s", ca_err_text(err));
+    else if (err == CA_OK && last.head.sequence > v->chain.at.sequence)
+        blame(v, "a head of record %" PRIu64 " was signed, which is not there: the end was cut off",
+              last.head.sequence);
+}
+
 static void check_log(struct verification *v, struct audit_log *log)
 {
     struct audit_chain *chain = &v->chain;
@@ -292,6 +306,8 @@ static void check_log(struct verification *v, struct audit_log *log)
     progress_end(&progress);
     if (verdict != AUDIT_HOLDS)
         audit_chain_text(chain, verdict, v->problem);
+    else if (v->problem[0] == '\0' && v->config_path != NULL)
+        check_last(v, log);
 }
 
 static int run(const struct command_line *line, struct verification *v)

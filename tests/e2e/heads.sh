@@ -199,6 +199,22 @@ check "there is an alarm" bash -c 'certmill health --dir altered.i | grep -q AUD
 check "issuing goes on" issue altered.i
 check "SIGTERM: exit 0" stop
 
+cp -r i cut.i
+check "a stored head of a record that is not there" python3 - <<'PYTHON'
+import base64, hashlib, struct, subprocess
+note = subprocess.run(["certmill", "audit", "head", "--config", "i/certmill.conf"],
+                      capture_output=True, text=True, check=True).stdout.splitlines()
+record = b"\1" + struct.pack("<Q", int(note[3])) + base64.b64decode(note[2]) + \
+    base64.b64decode(note[5].split(" ")[2])
+sealed = lambda key: key + record + hashlib.sha256(bytes([12, 8]) + key + record).digest()[:16]
+is_there, wanted = (sealed(struct.pack(">Q", int(note[1]) + i)) for i in (0, 1))
+data = open("cut.i/data/data.mdb", "rb").read()
+assert data.count(is_there) >= 1
+open("cut.i/data/data.mdb", "r+b").write(data.replace(is_there, wanted))
+PYTHON
+refused "is as if the end were cut off" 1 'a head of record [0-9]+ was signed, which is not there' \
+    certmill audit verify --config cut.i/certmill.conf
+
 # ---- without a key, and with one that is added
 
 certmill init old --passphrase-file pass >/dev/null
