@@ -180,24 +180,48 @@ int fsync(int fd)
     return rc;
 }
 
+/* Its number may soon be that of another file, whose beginning would not be seen. */
+static void file_forget(ino_t inode)
+{
+    for (int i = 0; i < record.file_count; i++)
+        if (record.inodes[i] == inode)
+            record.inodes[i] = 0;
+}
+
+/* Of the file that has this name; 0: none has. */
+static ino_t inode_of(int dir_fd, const char *name)
+{
+    struct stat status;
+
+    return fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? status.st_ino : 0;
+}
+
 int renameat(int from_fd, const char *from, int to_fd, const char *to)
 {
-    if (record_begin()) {
+    bool is_on = record_begin();
+    ino_t replaced = inode_of(to_fd, to);
+    int rc = (int)syscall(SYS_renameat, from_fd, from, to_fd, to);
+
+    if (is_on && rc == 0) {
         struct op *op = op_add(OP_RENAME, NO_FILE);
         name_below(from_fd, from, op->from);
         name_below(to_fd, to, op->to);
+        file_forget(replaced);
     }
-    int rc = (int)syscall(SYS_renameat, from_fd, from, to_fd, to);
     record_end();
     return rc;
 }
 
 int unlinkat(int fd, const char *path, int flags)
 {
+    bool is_on = record_begin();
+    ino_t dropped = inode_of(fd, path);
     int rc = (int)syscall(SYS_unlinkat, fd, path, flags);
 
-    if (record_begin() && rc == 0)
+    if (is_on && rc == 0) {
         name_below(fd, path, op_add(OP_UNLINK, NO_FILE)->from);
+        file_forget(dropped);
+    }
     record_end();
     return rc;
 }
