@@ -116,10 +116,10 @@ fill() { # BLOCK: what is free goes, in blocks of that size
 }
 : >disk/ballast # the only one: what the filler has not opened yet when it goes stays away
 fill 1M
-fill 4k
-check "the disk is full" test "$(df --output=avail disk | tail -n 1)" -lt 8
+fill 1k # a block of this small ext4, in which a list would find room
+check "the disk is full" test "$(df --output=avail disk | tail -n 1)" -lt 4
 while :; do
-    fill 4k
+    fill 1k
     sleep 0.1
 done &
 filler=$!
