@@ -499,7 +499,7 @@ def check_fairness(daemon):
     modest.close()
 
 
-def check_files(daemon):
+def files_come_back(daemon):
     """Open files, too, go back to where they were."""
     honest = Honest(daemon)
     honest.check()
@@ -512,9 +512,27 @@ def check_files(daemon):
     attack_deaf(daemon, honest)
     honest.check()
     # nng 1.5.2 keeps some that were closed before their greeting (see attack_hasty): not hundreds.
-    daemon.wait_for(lambda: daemon.files() <= files + IDLE // 10, "files stay open")
-    print(f"flood: {daemon.files() - files} files still open", flush=True)
+    deadline = time.monotonic() + 15
+    while (left := daemon.files() - files) > IDLE // 10 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    print(f"flood: {left} files still open", flush=True)
     honest.close()
+    return left <= IDLE // 10
+
+
+def check_files(daemon):
+    """
+    Where a peer goes away between two parts of a message, the thread of nng 1.5.2 that ends
+    connections may wait for ever (rpc/census.h), and all stay open: by chance, on a busy machine.
+    Descriptors that the daemon itself forgets would stay open each time.
+    """
+    for _ in range(3):
+        if files_come_back(daemon):
+            daemon.stop()
+            return
+        daemon.remove()
+        daemon = Daemon(sys.argv[1])
+    daemon.expect(False, "files stay open")
 
 
 def main():
@@ -524,8 +542,11 @@ def main():
     random.seed(seed)
     daemon = Daemon(sys.argv[1])
     if len(sys.argv) > 2:
-        {"hasty": attack_hasty, "files": check_files}[sys.argv[2]](daemon)
-        daemon.stop()
+        if sys.argv[2] == "files":
+            check_files(daemon)
+        else:
+            attack_hasty(daemon)
+            daemon.stop()
         return
     # ThreadSanitizer has octets of its own for each that was ever touched.
     slack = 512 * MIB if is_built_with(b"tsan") else 0
