@@ -75,8 +75,9 @@ static void call_end(struct rpc_pipeline *pipeline, struct rpc_caller *caller)
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-void rpc_pipeline_answer_from(struct rpc_pipeline *pipeline, struct rpc_call *call,
-                              struct store_view *view)
+/* Where the items are is in the call's memory, of which a refusal leaves nothing. */
+static void answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err,
+                   struct store_view *view)
 {
     const struct rpc_outlet *outlet = &pipeline->outlet;
     struct rpc_caller *caller = call->caller;
@@ -85,6 +86,8 @@ void rpc_pipeline_answer_from(struct rpc_pipeline *pipeline, struct rpc_call *ca
 
     for (size_t i = 0; i < count; i++)
         batches[i] = call->items[i]->batch;
+    if (err != CA_OK)
+        rpc_call_refuse(call, err);
     place_free(pipeline, call);
     void *packed = outlet->pack(outlet->arg, call); /* the call is gone, and lends no more */
     if (view != NULL)
@@ -96,11 +99,15 @@ void rpc_pipeline_answer_from(struct rpc_pipeline *pipeline, struct rpc_call *ca
     call_end(pipeline, caller);
 }
 
+void rpc_pipeline_answer_from(struct rpc_pipeline *pipeline, struct rpc_call *call,
+                              struct store_view *view)
+{
+    answer(pipeline, call, CA_OK, view);
+}
+
 void rpc_pipeline_answer(struct rpc_pipeline *pipeline, struct rpc_call *call, enum ca_err err)
 {
-    if (err != CA_OK)
-        rpc_call_refuse(call, err);
-    rpc_pipeline_answer_from(pipeline, call, NULL);
+    answer(pipeline, call, err, NULL);
 }
 
 void rpc_item_settle(struct rpc_pipeline *pipeline, struct rpc_issue *item)
