@@ -178,6 +178,41 @@ Test(faults, a_failed_commit_latches_and_loses_nothing)
     cr_assert_gt(next, 100);
 }
 
+/* The kernel's memory, not ours: in the middle of writing, or of saying what is current. */
+Test(faults, a_write_without_memory_latches_only_where_it_may_be_on_disk)
+{
+    static const enum call calls[] = { CALL_PWRITE, CALL_WRITEV, CALL_FDATASYNC };
+    uint64_t next = 1;
+    int latched = 0, passed = 0;
+
+    for (size_t c = 0; c < 3; c++) {
+        bool fired = true;
+        for (int after = 0; fired; after++) {
+            fail(calls[c], false, after, 1, ENOMEM);
+            enum ca_err err = issue_batch(next, next + 40);
+            fail_call = -1;
+            fired = failed > 0;
+            if (err == CA_ERR_STORAGE) {
+                latched++;
+                cr_assert(info().is_latched);
+                store_close(store);
+                store = test_open();
+            } else if (err != CA_OK) {
+                check_err(err, CA_ERR_NOMEM);
+                passed++;
+                cr_assert(!info().is_latched && info().certificate_count == next - 1);
+                check_ok(issue_batch(next, next + 40));
+            }
+            uint64_t count = info().certificate_count;
+            cr_assert(count == next - 1 || count == next + 39);
+            next = count + 1;
+            check_found(next > 90 ? next - 90 : 1, next);
+            test_check_whole(store);
+        }
+    }
+    cr_assert(latched > 0 && passed > 0, "%d latched, %d not", latched, passed);
+}
+
 Test(faults, an_error_for_ever_is_no_crash)
 {
     struct store_view *view;
