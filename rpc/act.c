@@ -2,6 +2,7 @@
 #include "rpc/act.h"
 
 #include "ca/crypto/digest.h"
+#include "rpc/log.h"
 
 static void act_close(struct rpc_act *act, enum ca_err err)
 {
@@ -398,7 +399,8 @@ static enum ca_err act_put(struct rpc_engine *engine, struct store_batch *batch,
                                   : put_state(engine, batch, act, &wish);
     if (err != CA_OK || !act->is_put)
         return err;
-    return rpc_claims_put(engine->claims, &act->request, RPC_CLAIM_RECORDED, NULL);
+    act->has_claim = true;
+    return rpc_claims_put(engine->claims, &act->request, RPC_CLAIM_PENDING, NULL);
 }
 
 enum ca_err rpc_act_put(struct rpc_engine *engine, struct store_batch *batch,
@@ -411,18 +413,42 @@ enum ca_err rpc_act_put(struct rpc_engine *engine, struct store_batch *batch,
         enum ca_err err = act_put(engine, batch, view, call, act);
         if (err == CA_ERR_STORAGE || err == CA_ERR_NOMEM)
             return err;
+        act->is_fresh = err != CA_OK;
         if (err != CA_OK)
             act_close(act, err);
     }
     return CA_OK;
 }
 
+/* Its claim ends in time, or at once if there was no such commit. Where nobody knows it stays. */
+static void claim_end(struct rpc_engine *engine, const struct rpc_act *act, enum ca_err err)
+{
+    enum rpc_claim_state state = err == CA_OK ? RPC_CLAIM_RECORDED : RPC_CLAIM_NONE;
+
+    if (!act->has_claim || (err != CA_OK && err != CA_ERR_NOMEM))
+        return;
+    if (rpc_claims_put(engine->claims, &act->request, state, NULL) != CA_OK)
+        log_error("out of memory", "while=claim");
+}
+
+/* What was decided in a commit that did not happen, perhaps by what else was in it, is not so. */
+static void act_reconsider(struct rpc_act *act, enum ca_err err)
+{
+    if (act->is_fresh && err == CA_ERR_NOMEM) {
+        act->refusal = (struct ca_refusal){ 0 };
+        act_close(act, CA_ERR_UNKNOWN);
+    }
+    act->is_fresh = false;
+}
+
 void rpc_act_committed(struct rpc_engine *engine, struct rpc_call *call, enum ca_err err)
 {
     for (size_t i = 0; i < call->act_count; i++) {
         struct rpc_act *act = &call->acts[i];
+        act_reconsider(act, err);
         if (act->is_closed)
             continue;
+        claim_end(engine, act, err);
         if (err != CA_OK) {
             act_close(act, CA_ERR_UNKNOWN);
         } else if (act->is_conflict) {

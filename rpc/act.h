@@ -22,6 +22,8 @@ struct rpc_act {
     bool is_closed;
     bool is_conflict; /* only an audit record is to be written */
     bool is_put;      /* a change was made: what it tells is read from its record */
+    bool has_claim;   /* of its request id */
+    bool is_fresh;    /* closed by the commit under way: void if that does not happen */
     enum ca_err err;
     struct ca_refusal refusal;
     struct store_digest request, body;
@@ -40,7 +42,7 @@ bool rpc_act_is_open(const struct rpc_call *call);
 /* Closes what it refuses; view is the writer's. STORAGE, NOMEM: abort the store's batch. */
 CA_MUST_CHECK enum ca_err rpc_act_put(struct rpc_engine *engine, struct store_batch *batch,
                                       struct store_view *view, struct rpc_call *call);
-/* What was put is on disk, or (err) nobody knows. */
+/* What was put is on disk; or is not (NOMEM); or (other err) nobody knows. */
 void rpc_act_committed(struct rpc_engine *engine, struct rpc_call *call, enum ca_err err);
 /* Fills the call's answer. */
 void rpc_act_answer(struct rpc_worker *worker, struct rpc_call *call);

@@ -254,6 +254,7 @@ static enum ca_err item_reserve(struct rpc_engine *engine, struct store_batch *s
         err = put_intent(store_batch, item);
     if (err == CA_OK)
         err = rpc_succeed_reserved(engine, store_batch, item);
+    item->has_claims = err == CA_OK;
     if (err == CA_OK)
         err = claims_put(engine, item, RPC_CLAIM_PENDING);
     return err;
@@ -271,10 +272,21 @@ enum ca_err rpc_issue_reserve(struct rpc_engine *engine, struct store_batch *sto
                               : item_reserve(engine, store_batch, view, item);
         if (err == CA_ERR_STORAGE || err == CA_ERR_NOMEM)
             return err;
+        item->is_fresh = err != CA_OK;
         if (err != CA_OK)
             rpc_issue_close(item, err);
     }
     return CA_OK;
+}
+
+/* What was decided in a commit that did not happen, perhaps by what else was in it, is not so. */
+static void item_reconsider(struct rpc_issue *item, enum ca_err err)
+{
+    if (item->is_fresh && err == CA_ERR_NOMEM) {
+        item->refusal = (struct ca_refusal){ 0 };
+        rpc_issue_close(item, CA_ERR_UNKNOWN);
+    }
+    item->is_fresh = false;
 }
 
 /* Nobody knows what became of it: it is not lost, and asking again resolves it. */
@@ -283,6 +295,19 @@ static void item_orphan(struct rpc_engine *engine, struct rpc_issue *item, enum 
     if (claims_put(engine, item, RPC_CLAIM_ORPHAN) != CA_OK)
         log_error("out of memory", "while=orphan");
     rpc_issue_close(item, err);
+}
+
+/*
+ * Its intent is not on disk. What it claimed is free again, or waits as before for an intent that
+ * was resumed; claims of the same request by somebody else are not touched.
+ */
+static void item_unreserve(struct rpc_engine *engine, struct rpc_issue *item)
+{
+    enum rpc_claim_state state = item->is_resumed ? RPC_CLAIM_ORPHAN : RPC_CLAIM_NONE;
+
+    if (item->has_claims && claims_put(engine, item, state) != CA_OK)
+        log_error("out of memory", "while=unreserve");
+    rpc_issue_close(item, CA_ERR_UNKNOWN);
 }
 
 /* Here and nowhere else: what has no ticket is not signed. */
@@ -301,16 +326,20 @@ void rpc_issue_reserved(struct rpc_engine *engine, struct rpc_group *group, enum
 {
     for (size_t i = 0; i < group->count; i++) {
         struct rpc_issue *item = group->items[i];
+        item_reconsider(item, err);
         if (item->is_closed)
             continue;
         if (item->is_conflict) {
             ca_refuse(&item->refusal, CA_OK, "request_id", "protocol");
             rpc_issue_close(item, err == CA_OK ? CA_ERR_IDEMPOTENCY_CONFLICT : CA_ERR_UNKNOWN);
+        } else if (err == CA_ERR_NOMEM) {
+            item_unreserve(engine, item);
         } else if (err != CA_OK) {
             item_orphan(engine, item, CA_ERR_UNKNOWN);
         } else {
             item_make_ticket(item);
         }
+        item->has_claims = false;
     }
 }
 
@@ -423,6 +452,7 @@ enum ca_err rpc_issue_record(struct rpc_engine *engine, struct store_batch *stor
         enum ca_err err = item_record(engine, store_batch, item);
         if (err == CA_ERR_STORAGE || err == CA_ERR_NOMEM)
             return err;
+        item->is_fresh = err != CA_OK;
         if (err == CA_ERR_CERT_REVOKED) {
             item_orphan(engine, item, err);
         } else if (err != CA_OK) {
@@ -437,6 +467,7 @@ void rpc_issue_recorded(struct rpc_engine *engine, struct rpc_group *group, enum
 {
     for (size_t i = 0; i < group->count; i++) {
         struct rpc_issue *item = group->items[i];
+        item_reconsider(item, err);
         if (item->is_closed)
             continue;
         if (err != CA_OK) {

@@ -32,6 +32,8 @@ struct rpc_issue {
     bool is_told;     /* its call has counted it */
     bool is_resumed;  /* its intent is on disk already */
     bool is_conflict; /* only an audit record is to be written */
+    bool has_claims;  /* put by the commit under way, with its intent */
+    bool is_fresh;    /* closed by the commit under way: void if that does not happen */
     enum ca_err err;
     struct ca_refusal refusal;
     const struct rpc_profile *profile;
@@ -129,7 +131,7 @@ void rpc_issue_sign(struct rpc_worker *worker, struct rpc_group *groups);
 CA_MUST_CHECK enum ca_err rpc_issue_record(struct rpc_engine *engine,
                                            struct store_batch *store_batch,
                                            struct rpc_group *group);
-/* What was reserved or recorded is on disk, or (err) nobody knows. */
+/* What was reserved or recorded is on disk; or is not (NOMEM); or (other err) nobody knows. */
 void rpc_issue_reserved(struct rpc_engine *engine, struct rpc_group *group, enum ca_err err);
 void rpc_issue_recorded(struct rpc_engine *engine, struct rpc_group *group, enum ca_err err);
 

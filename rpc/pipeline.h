@@ -58,8 +58,8 @@ CA_MUST_CHECK enum ca_err rpc_pipeline_offer(struct rpc_pipeline *pipeline,
  * Runs put inside the writer's next transaction and blocks until that is on disk. Any thread but
  * the pipeline's own, also while draining; closing waits for writes that have begun. What put
  * answers ends this write only, unless it is STORAGE or NOMEM (those end the commit); otherwise
- * the commit's outcome. What put wrote before it refused stays in the commit. STOPPING once the
- * pipeline is stopping.
+ * the commit's outcome. What put wrote before it refused stays in the commit. NOMEM: nothing was
+ * written, to be tried again. STOPPING once the pipeline is stopping.
  */
 CA_MUST_CHECK enum ca_err
 rpc_pipeline_write(struct rpc_pipeline *pipeline,

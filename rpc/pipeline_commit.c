@@ -118,6 +118,16 @@ static enum ca_err fill_commit(struct rpc_pipeline *pipeline, struct store_batch
     return err;
 }
 
+/* Said once, until it is over. */
+static void tell_memory(struct rpc_pipeline *pipeline, bool is_short)
+{
+    if (is_short && !pipeline->is_short)
+        log_error("out of memory, nothing can be committed, to be asked again", NULL);
+    else if (!is_short && pipeline->is_short)
+        log_info("there is memory again, commits go on", NULL);
+    pipeline->is_short = is_short;
+}
+
 /* One transaction: results of the groups that were signed, intents of those prepared since. */
 static enum ca_err commit_once(struct rpc_pipeline *pipeline, const struct content *content)
 {
@@ -136,9 +146,11 @@ static enum ca_err commit_once(struct rpc_pipeline *pipeline, const struct conte
         atomic_fetch_add(&engine->commit, 1);
         rpc_claims_tick(engine->claims);
         rpc_count(&engine->counters.commits, 1);
-    } else if (!atomic_exchange(&engine->is_storage_latched, true)) {
+    } else if (err != CA_ERR_NOMEM && !atomic_exchange(&engine->is_storage_latched, true)) {
         log_error("storage failed, issuing stopped until restart", "code=%s", ca_err_name(err));
     }
+    if (err == CA_OK || err == CA_ERR_NOMEM)
+        tell_memory(pipeline, err == CA_ERR_NOMEM);
     return err;
 }
 
@@ -151,8 +163,8 @@ static void writes_end(struct rpc_pipeline *pipeline, struct rpc_write *writes, 
         return;
     for (struct rpc_write *write = writes; write != NULL; write = next) {
         next = write->next; /* its memory is its thread's again */
-        if (write->err == CA_OK)
-            write->err = err;
+        if (write->err == CA_OK || err == CA_ERR_NOMEM)
+            write->err = err; /* a refusal, too, may come from what did not happen */
         write->is_ended = true;
     }
     pthread_cond_broadcast(&pipeline->written);

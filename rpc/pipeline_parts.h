@@ -100,6 +100,7 @@ struct rpc_pipeline {
     pthread_t *threads;
     size_t thread_count;            /* started */
     struct store_view *writer_view; /* of who commits */
+    bool is_short;                  /* likewise: memory was, at the last commit */
 
     pthread_mutex_t lock;   /* guards everything below, and callers */
     pthread_cond_t work;    /* for workers; monotonic clock */

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "store/octets.h"
 #include "store/tables.h"
+
+/* Where memory was short nothing has happened; anything else may have. */
+static enum ca_err store_fail(struct store *store, int rc)
+{
+    return rc == ENOMEM ? CA_ERR_NOMEM : store_latch(store);
+}
 
 enum ca_err store_begin(struct store *store, struct store_batch **batch_out)
 {
@@ -13,19 +20,22 @@ enum ca_err store_begin(struct store *store, struct store_batch **batch_out)
     if (atomic_load(&store->is_latched))
         return CA_ERR_STORAGE;
     store_space_check(store);
-    if (mdb_txn_begin(store->env, NULL, 0, &batch->txn) != 0) {
+    int rc = mdb_txn_begin(store->env, NULL, 0, &batch->txn);
+    if (rc != 0) {
         batch->txn = NULL;
-        return store_latch(store);
+        return store_fail(store, rc);
     }
     batch->store = store;
     batch->head = store->head;
     batch->row_count = batch->scope_count = 0;
     store_batch_forget(batch);
-    batch->is_changed = batch->is_failed = false;
+    batch->is_changed = false;
+    batch->failed = CA_OK;
     for (int i = 0; i < STORE_TABLE_COUNT; i++) {
-        if (mdb_cursor_open(batch->txn, store->tables[i], &batch->cursors[i]) != 0) {
+        rc = mdb_cursor_open(batch->txn, store->tables[i], &batch->cursors[i]);
+        if (rc != 0) {
             store_abort(batch);
-            return store_latch(store);
+            return store_fail(store, rc);
         }
     }
     *batch_out = batch;
@@ -50,10 +60,11 @@ void store_abort(struct store_batch *batch)
     batch->txn = NULL;
 }
 
-enum ca_err store_batch_fail(struct store_batch *batch)
+enum ca_err store_batch_fail(struct store_batch *batch, int rc)
 {
-    batch->is_failed = true;
-    return store_latch(batch->store);
+    if (batch->failed == CA_OK)
+        batch->failed = store_fail(batch->store, rc);
+    return batch->failed;
 }
 
 /* Appending costs no search; keys that are not behind the last one, as workers may bring them, take
@@ -73,7 +84,7 @@ enum ca_err store_batch_reserve(struct store_batch *batch, enum store_table tabl
     if (rc == MDB_KEYEXIST)
         return CA_ERR_EXISTS;
     if (rc != 0)
-        return store_batch_fail(batch);
+        return store_batch_fail(batch, rc);
     batch->is_changed = true;
     return CA_OK;
 }
@@ -86,7 +97,7 @@ enum ca_err store_batch_replace(struct store_batch *batch, enum store_table tabl
     int rc = mdb_cursor_put(batch->cursors[table], &key_val, &value, MDB_RESERVE);
     *value_out = rc == 0 ? value.mv_data : NULL;
     if (rc != 0)
-        return store_batch_fail(batch);
+        return store_batch_fail(batch, rc);
     batch->is_changed = true;
     return CA_OK;
 }
@@ -104,13 +115,15 @@ enum ca_err store_batch_get(struct store_batch *batch, enum store_table table, s
     *value_out = store_bytes(value);
     if (rc == MDB_NOTFOUND)
         return CA_ERR_NOT_FOUND;
-    return rc == 0 ? CA_OK : store_batch_fail(batch);
+    return rc == 0 ? CA_OK : store_batch_fail(batch, rc);
 }
 
 enum ca_err store_batch_drop(struct store_batch *batch, enum store_table table)
 {
-    if (mdb_cursor_del(batch->cursors[table], 0) != 0)
-        return store_batch_fail(batch);
+    int rc = mdb_cursor_del(batch->cursors[table], 0);
+
+    if (rc != 0)
+        return store_batch_fail(batch, rc);
     batch->is_changed = true;
     return CA_OK;
 }
@@ -136,7 +149,7 @@ static enum ca_err batch_find_locator(struct store_batch *batch, enum store_tabl
     if (rc == MDB_NOTFOUND)
         return CA_ERR_NOT_FOUND;
     if (rc != 0)
-        return store_batch_fail(batch);
+        return store_batch_fail(batch, rc);
     return key->mv_size == CA_SERIAL_LEN && octets_load_be64(key->mv_data) == locator
                ? CA_OK
                : CA_ERR_NOT_FOUND;
@@ -178,8 +191,8 @@ enum ca_err store_put_intent(struct store_batch *batch, const struct store_inten
     enum ca_err err;
 
     assert(intent->serial.bytes[0] == store->identity.instance);
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
+    if (batch->failed != CA_OK)
+        return batch->failed;
     if (atomic_load(&store->is_full))
         return CA_ERR_STORAGE_FULL;
     if ((err = batch_check_unused(batch, &intent->serial)) != CA_OK)
@@ -230,7 +243,7 @@ static enum ca_err batch_add_row(struct store_batch *batch,
         size_t room = batch->row_room == 0 ? 256 : 2 * batch->row_room;
         struct store_recent_row *rows = realloc(batch->rows, room * sizeof(*rows));
         if (rows == NULL)
-            return store_batch_fail(batch);
+            return store_batch_fail(batch, ENOMEM);
         batch->rows = rows;
         batch->row_room = room;
     }
@@ -266,13 +279,13 @@ enum ca_err store_put_audit(struct store_batch *batch, const struct store_audit 
     assert(audit->kind >= STORE_AUDIT_ISSUED && audit->kind <= STORE_AUDIT_LAST);
     assert(audit->actor.len <= STORE_ACTOR_LEN_MAX &&
            audit->object.len <= STORE_AUDIT_OBJECT_LEN_MAX);
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
+    if (batch->failed != CA_OK)
+        return batch->failed;
     store_record_sequence_key(sequence, key);
     enum ca_err err = store_batch_reserve(batch, STORE_TABLE_AUDIT, ca_bytes_of(key, sizeof(key)),
                                           store_record_audit_len(audit), &value);
     if (err != CA_OK)
-        return err == CA_ERR_EXISTS ? store_batch_fail(batch) : err;
+        return err == CA_ERR_EXISTS ? store_batch_fail(batch, MDB_KEYEXIST) : err;
     store_record_encode_audit(sequence, audit, batch->head.audit_head, value);
     batch->head.audit_sequence = sequence;
     batch_raise_clock(batch, audit->time_us);
@@ -316,8 +329,8 @@ enum ca_err store_put_certificate(struct store_batch *batch,
     assert(certificate->der.len > 0 && certificate->der.len <= CA_CERTIFICATE_LEN_MAX);
     assert((certificate->predecessor == 0) == (certificate->lineage == 0));
     assert(certificate->delivery != STORE_DELIVERY_ABANDONED);
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
+    if (batch->failed != CA_OK)
+        return batch->failed;
     if ((err = batch_check_intent(batch, certificate)) != CA_OK)
         return err;
     if (has_line && (err = store_batch_extend_line(batch, certificate, &line)) != CA_OK)
@@ -333,8 +346,8 @@ enum ca_err store_put_certificate(struct store_batch *batch,
 
 enum ca_err store_put_clock(struct store_batch *batch, uint64_t time_us)
 {
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
+    if (batch->failed != CA_OK)
+        return batch->failed;
     if (time_us > batch->head.clock_us)
         batch->is_changed = true;
     batch_raise_clock(batch, time_us);
@@ -364,31 +377,68 @@ static void batch_publish(struct store_batch *batch, const MDB_stat *certificate
     pthread_mutex_unlock(&store->info_lock);
 }
 
+/* What is written once, at the end; and the index: whoever sees the commit must find what it
+ * brought. */
+static enum ca_err batch_complete(struct store_batch *batch, MDB_stat *certificates,
+                                  MDB_stat *intents)
+{
+    struct store *store = batch->store;
+    enum ca_err err = store_batch_put_scopes(batch);
+
+    if (err != CA_OK)
+        return err;
+    int rc = batch_put_head(batch);
+    if (rc == 0)
+        rc = mdb_stat(batch->txn, store->tables[STORE_TABLE_CERTIFICATES], certificates);
+    if (rc == 0)
+        rc = mdb_stat(batch->txn, store->tables[STORE_TABLE_INTENTS], intents);
+    if (rc != 0)
+        return store_batch_fail(batch, rc);
+    err = store_runs_put(store->runs, batch->rows, batch->row_count);
+    return err == CA_OK ? CA_OK : store_batch_fail(batch, ENOMEM);
+}
+
+/* LMDB refuses every transaction once it may have written a page that says what is current. Its own
+ * has been allocated before. */
+static bool env_is_usable(const struct store *store)
+{
+    MDB_txn *txn = NULL;
+
+    if (mdb_txn_begin(store->env, NULL, 0, &txn) != 0)
+        return false;
+    mdb_txn_abort(txn);
+    return true;
+}
+
+/* LMDB allocates before it writes, so without memory there was no commit. */
+static enum ca_err commit_fail(struct store *store, int rc)
+{
+    if (rc != ENOMEM || !env_is_usable(store))
+        return store_latch(store);
+    store_runs_take_back(store->runs);
+    return CA_ERR_NOMEM;
+}
+
 enum ca_err store_commit(struct store_batch *batch)
 {
     struct store *store = batch->store;
     MDB_stat certificates, intents;
+    enum ca_err err = batch->failed;
 
     /* A batch of nothing but drafts is changed by this. */
-    if (!batch->is_failed && store_batch_settle(batch) != CA_OK)
-        batch->is_failed = true;
-    if (batch->is_failed || !batch->is_changed) {
+    if (err == CA_OK)
+        err = store_batch_settle(batch);
+    if (err == CA_OK && batch->is_changed)
+        err = batch_complete(batch, &certificates, &intents);
+    if (err != CA_OK || !batch->is_changed) {
         store_abort(batch);
-        return batch->is_failed ? CA_ERR_STORAGE : CA_OK;
-    }
-    /* The index first: whoever sees the commit must find what it brought. */
-    if (store_batch_put_scopes(batch) != CA_OK || batch_put_head(batch) != 0 ||
-        mdb_stat(batch->txn, store->tables[STORE_TABLE_CERTIFICATES], &certificates) != 0 ||
-        mdb_stat(batch->txn, store->tables[STORE_TABLE_INTENTS], &intents) != 0 ||
-        store_runs_put(store->runs, batch->rows, batch->row_count) != CA_OK) {
-        store_abort(batch);
-        return store_latch(store);
+        return err;
     }
     batch_close_cursors(batch);
     int rc = mdb_txn_commit(batch->txn);
     batch->txn = NULL;
     if (rc != 0)
-        return store_latch(store);
+        return commit_fail(store, rc);
     batch_publish(batch, &certificates, &intents);
     /* What was committed is durable, whatever the index says; it only ends later batches. */
     if (store_runs_settle(store->runs, batch->head.change_sequence) != CA_OK)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "store/octets.h"
@@ -38,7 +39,7 @@ enum ca_err store_batch_scope(struct store_batch *batch, const struct store_scop
         size_t room = batch->scope_room == 0 ? 16 : 2 * batch->scope_room;
         struct store_batch_scope *scopes = realloc(batch->scopes, room * sizeof(*scopes));
         if (scopes == NULL)
-            return store_batch_fail(batch);
+            return store_batch_fail(batch, ENOMEM);
         batch->scopes = scopes;
         batch->scope_room = room;
     }
@@ -72,8 +73,8 @@ enum ca_err store_put_crl_number(struct store_batch *batch, const struct store_s
     struct store_scope_info *info;
 
     *number_out = 0;
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
+    if (batch->failed != CA_OK)
+        return batch->failed;
     enum ca_err err = store_batch_scope(batch, scope, &info);
     if (err != CA_OK)
         return err;
@@ -91,8 +92,8 @@ enum ca_err store_put_crl(struct store_batch *batch, const struct store_scope *s
     enum ca_err err;
 
     assert(crl->number > crl->base_number && crl->sequence <= batch->head.change_sequence);
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
+    if (batch->failed != CA_OK)
+        return batch->failed;
     if ((err = store_batch_scope(batch, scope, &info)) != CA_OK)
         return err;
     if (crl->number > info->last_number)

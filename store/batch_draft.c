@@ -52,7 +52,8 @@ enum ca_err store_batch_settle(struct store_batch *batch)
             memcpy(value, draft_record(draft), draft->len);
     }
     store_batch_forget(batch);
-    return err == CA_ERR_EXISTS ? store_batch_fail(batch) : err; /* that was looked into before */
+    /* Whether they exist was looked into before. */
+    return err == CA_ERR_EXISTS ? store_batch_fail(batch, MDB_KEYEXIST) : err;
 }
 
 void store_batch_forget(struct store_batch *batch)

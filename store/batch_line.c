@@ -19,8 +19,8 @@ enum ca_err store_batch_find_line(struct store_batch *batch, uint64_t lineage,
     struct ca_bytes key = ca_bytes_of(bytes, sizeof(bytes)), value;
 
     memset(line_out, 0, sizeof(*line_out));
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
+    if (batch->failed != CA_OK)
+        return batch->failed;
     store_record_sequence_key(lineage, bytes);
     enum ca_err err = store_batch_get(batch, STORE_TABLE_LINEAGES, key, &value);
     return err == CA_OK ? store_record_decode_line(key, value, line_out) : err;

@@ -14,8 +14,8 @@ static enum ca_err status_find(struct store_batch *batch, const struct store_sco
 
     memset(listed_out, 0, sizeof(*listed_out));
     *table_out = STORE_TABLE_REVOKED;
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
+    if (batch->failed != CA_OK)
+        return batch->failed;
     store_record_serial_key(scope, serial, bytes);
     for (int i = 0; i < 2 && err == CA_ERR_NOT_FOUND; i++) {
         err = store_batch_get(batch, tables[i], key, &value);
@@ -68,7 +68,7 @@ static enum ca_err status_put_change(struct store_batch *batch,
     err = store_batch_reserve(batch, STORE_TABLE_STATUS, ca_bytes_of(key, sizeof(key)),
                               STORE_STATUS_ROW_LEN, &value);
     if (err != CA_OK)
-        return err == CA_ERR_EXISTS ? store_batch_fail(batch) : err;
+        return err == CA_ERR_EXISTS ? store_batch_fail(batch, MDB_KEYEXIST) : err;
     store_record_encode_status(&change->scope, &row, value);
     return CA_OK;
 }
@@ -174,7 +174,7 @@ static enum ca_err prune_next(struct store_batch *batch, uint8_t key[STORE_SERIA
     if (rc == MDB_NOTFOUND)
         return CA_ERR_NOT_FOUND;
     if (rc != 0)
-        return store_batch_fail(batch);
+        return store_batch_fail(batch, rc);
     if (key_val.mv_size != STORE_SERIAL_KEY_LEN)
         return CA_ERR_STORAGE_CORRUPT;
     if (!ca_bytes_equal(ca_bytes_of(key_val.mv_data, STORE_SCOPE_KEY_LEN),
@@ -197,8 +197,8 @@ enum ca_err store_put_pruned(struct store_batch *batch, const struct store_scope
     enum ca_err err;
 
     *is_done_out = false;
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
+    if (batch->failed != CA_OK)
+        return batch->failed;
     if ((err = store_batch_scope(batch, scope, &info)) != CA_OK)
         return err;
     for (size_t i = 0; i < looked_at_max && count < count_max; i++) {

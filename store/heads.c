@@ -17,7 +17,7 @@ static enum ca_err batch_last(struct store_batch *batch, uint64_t *sequence_out)
     if (rc == MDB_NOTFOUND)
         return CA_OK;
     if (rc != 0)
-        return store_batch_fail(batch);
+        return store_batch_fail(batch, rc);
     if (key.mv_size != STORE_SEQUENCE_LEN)
         return CA_ERR_STORAGE_CORRUPT;
     *sequence_out = octets_load_be64(key.mv_data);
@@ -49,8 +49,8 @@ enum ca_err store_put_signed_head(struct store_batch *batch, const struct keys_s
 
     assert(ca_bytes_equal(ca_bytes_of(head->head.log, STORE_ID_LEN),
                           ca_bytes_of(batch->store->identity.id, STORE_ID_LEN)));
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
+    if (batch->failed != CA_OK)
+        return batch->failed;
     store_record_sequence_key(head->head.sequence, key);
     const struct ca_bytes at = ca_bytes_of(key, sizeof(key));
     if ((err = batch_last(batch, &last)) != CA_OK)

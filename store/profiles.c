@@ -14,10 +14,11 @@ enum ca_err store_put_profile(struct store_batch *batch, const struct store_prof
     assert(profile->name.len >= 1 && profile->name.len <= CA_NAME_LEN_MAX &&
            profile->content.len <= CA_PROFILE_LEN_MAX);
     assert(audit->kind == STORE_AUDIT_PROFILE);
-    if (batch->is_failed)
-        return CA_ERR_STORAGE;
-    if (mdb_stat(batch->txn, store->tables[STORE_TABLE_PROFILES], &status) != 0)
-        return store_batch_fail(batch);
+    if (batch->failed != CA_OK)
+        return batch->failed;
+    int rc = mdb_stat(batch->txn, store->tables[STORE_TABLE_PROFILES], &status);
+    if (rc != 0)
+        return store_batch_fail(batch, rc);
     if (status.ms_entries >= STORE_PROFILES_MAX)
         return CA_ERR_TOO_MANY_ITEMS;
     introduced.introduced_us = audit->time_us;

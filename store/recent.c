@@ -5,15 +5,17 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* A row is complete before a head leads to it, and never changes after. */
+/* A row is complete before a head leads to it, and what finds read of it never changes after. */
 struct row {
     struct store_run_entry entries[STORE_SECTION_COUNT];
     uint32_t next[STORE_SECTION_COUNT]; /* number of a row plus one; 0 ends the chain */
+    bool is_taken_back;                 /* the writer's: no head leads to it any more */
 };
 
 struct store_recent {
     size_t capacity;
-    size_t count;
+    size_t count;      /* of rows used */
+    size_t gone_count; /* of those, taken back */
     struct store_run_range range;
     uint32_t mask;
     struct row *rows;
@@ -58,14 +60,14 @@ void store_recent_free(struct store_recent *recent)
     free(recent);
 }
 
-bool store_recent_is_full(const struct store_recent *recent)
+size_t store_recent_room(const struct store_recent *recent)
 {
-    return recent->count == recent->capacity;
+    return recent->capacity - recent->count;
 }
 
 size_t store_recent_count(const struct store_recent *recent)
 {
-    return recent->count;
+    return recent->count - recent->gone_count;
 }
 
 struct store_run_range store_recent_range(const struct store_recent *recent)
@@ -96,12 +98,28 @@ void store_recent_put(struct store_recent *recent, const struct store_recent_row
     assert(recent->count < recent->capacity && put->sequence > recent->range.to);
     recent->count++;
     recent->range.to = put->sequence;
+    row->is_taken_back = false;
     for (int i = 0; i < STORE_SECTION_COUNT; i++) {
         row->entries[i] = store_run_entry_make(&put->digests[i], put->locator);
         _Atomic uint32_t *head = recent_head(recent, (enum store_section)i, &row->entries[i]);
         row->next[i] = atomic_load_explicit(head, memory_order_relaxed);
         atomic_store_explicit(head, (uint32_t)recent->count, memory_order_release);
     }
+}
+
+void store_recent_take_back(struct store_recent *recent, size_t count, uint64_t to)
+{
+    assert(count <= recent->count && to <= recent->range.to);
+    for (size_t number = recent->count; number > recent->count - count; number--) {
+        struct row *row = &recent->rows[number - 1];
+        for (int i = 0; i < STORE_SECTION_COUNT; i++) {
+            _Atomic uint32_t *head = recent_head(recent, (enum store_section)i, &row->entries[i]);
+            atomic_store_explicit(head, row->next[i], memory_order_release);
+        }
+        row->is_taken_back = true;
+    }
+    recent->gone_count += count;
+    recent->range.to = to;
 }
 
 void store_recent_extend(struct store_recent *recent, uint64_t to)
@@ -159,13 +177,15 @@ enum ca_err store_recent_sort(const struct store_recent *recent, enum store_sect
     if (ends == NULL)
         return CA_ERR_NOMEM;
     for (size_t i = 0; i < recent->count; i++)
-        ends[(recent->rows[i].entries[section].high >> (64 - PILE_BITS)) + 1]++;
+        if (!recent->rows[i].is_taken_back)
+            ends[(recent->rows[i].entries[section].high >> (64 - PILE_BITS)) + 1]++;
     for (size_t i = 0; i < PILES; i++)
         ends[i + 1] += ends[i];
     /* ends[i] is where pile i starts, and, when all are dealt, where it ends. */
     for (size_t i = 0; i < recent->count; i++) {
         const struct store_run_entry *entry = &recent->rows[i].entries[section];
-        entries[ends[entry->high >> (64 - PILE_BITS)]++] = *entry;
+        if (!recent->rows[i].is_taken_back)
+            entries[ends[entry->high >> (64 - PILE_BITS)]++] = *entry;
     }
     for (size_t i = 0; i < PILES; i++) {
         size_t start = i == 0 ? 0 : ends[i - 1];

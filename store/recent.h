@@ -22,15 +22,21 @@ CA_MUST_CHECK enum ca_err store_recent_new(size_t capacity, uint64_t from,
                                            struct store_recent **recent_out);
 void store_recent_free(struct store_recent *recent);
 
-bool store_recent_is_full(const struct store_recent *recent);
+/* Rows that may still be put. */
+size_t store_recent_room(const struct store_recent *recent);
 size_t store_recent_count(const struct store_recent *recent);
 /* The writer's, or anyone's once nothing is put any more. */
 struct store_run_range store_recent_range(const struct store_recent *recent);
 
 /* A row that is put soon: fetches what it will be linked to. */
 void store_recent_expect(const struct store_recent *recent, const struct store_recent_row *row);
-/* Not when it is full. */
+/* Not without room. */
 void store_recent_put(struct store_recent *recent, const struct store_recent_row *row);
+/*
+ * The rows put last, so many, are found no more, and changes end at `to` again. Needs no memory;
+ * the room of the rows is not used again, since whoever looks just now may be at one of them.
+ */
+void store_recent_take_back(struct store_recent *recent, size_t count, uint64_t to);
 /* Changes up to `to` were looked at, and those not put add nothing. */
 void store_recent_extend(struct store_recent *recent, uint64_t to);
 

@@ -191,19 +191,22 @@ size_t store_runs_count(struct store_runs *runs)
 
 /* ---- the writer */
 
-/* A new active table at the end of the set. */
-static enum ca_err runs_rotate(struct store_runs *runs, uint64_t from)
+/* A new active table at the end of the set, in the place of one that covers nothing. */
+static enum ca_err runs_rotate(struct store_runs *runs, size_t capacity, uint64_t from)
 {
+    bool is_replaced =
+        runs->active != NULL && store_recent_range(runs->active->recent).from == from;
     struct store_recent *recent = NULL;
     struct runs_part *part = NULL;
     enum ca_err err;
 
-    if ((err = store_recent_new(runs->options.run_entries, from, &recent)) != CA_OK)
+    if ((err = store_recent_new(capacity, from, &recent)) != CA_OK)
         return err;
     if ((err = runs_part_new(recent, NULL, &part)) != CA_OK)
         return err;
     pthread_mutex_lock(&runs->lock);
-    err = runs_install(runs, runs->set == NULL ? 0 : runs->set->count, 0, &part, 1);
+    size_t count = runs->set == NULL ? 0 : runs->set->count;
+    err = runs_install(runs, count - is_replaced, is_replaced, &part, 1);
     pthread_mutex_unlock(&runs->lock);
     if (err == CA_OK)
         runs->active = part;
@@ -213,14 +216,19 @@ static enum ca_err runs_rotate(struct store_runs *runs, uint64_t from)
 enum ca_err store_runs_put(struct store_runs *runs, const struct store_recent_row *rows,
                            size_t count)
 {
+    uint64_t to = store_recent_range(runs->active->recent).to;
+    size_t capacity = runs->options.run_entries;
     enum ca_err err;
 
+    /* All into one table: taking them back must not need memory. */
+    if (capacity < count)
+        capacity = count;
+    if (store_recent_room(runs->active->recent) < count &&
+        (err = runs_rotate(runs, capacity, to)) != CA_OK)
+        return err;
+    runs->put_after = to;
+    runs->put_count = count;
     for (size_t i = 0; i < count; i++) {
-        if (store_recent_is_full(runs->active->recent)) {
-            struct store_run_range range = store_recent_range(runs->active->recent);
-            if ((err = runs_rotate(runs, range.to)) != CA_OK)
-                return err;
-        }
         if (i + ROWS_AHEAD < count)
             store_recent_expect(runs->active->recent, &rows[i + ROWS_AHEAD]);
         store_recent_put(runs->active->recent, &rows[i]);
@@ -228,17 +236,23 @@ enum ca_err store_runs_put(struct store_runs *runs, const struct store_recent_ro
     return CA_OK;
 }
 
+void store_runs_take_back(struct store_runs *runs)
+{
+    store_recent_take_back(runs->active->recent, runs->put_count, runs->put_after);
+    runs->put_count = 0;
+}
+
 enum ca_err store_runs_settle(struct store_runs *runs, uint64_t to)
 {
     struct store_recent *active = runs->active->recent;
-    enum ca_err err = CA_OK;
     size_t due_count = 0;
 
     store_recent_extend(active, to);
     struct store_run_range range = store_recent_range(active);
-    if (range.to - range.from >= RUNS_WIDTH_FACTOR * (uint64_t)runs->options.run_entries &&
-        (err = runs_rotate(runs, range.to)) != CA_OK)
-        return err;
+    bool is_wide = range.to - range.from >= RUNS_WIDTH_FACTOR * (uint64_t)runs->options.run_entries;
+    /* Without memory it goes on, and the next commit tries again. */
+    if (is_wide && runs_rotate(runs, runs->options.run_entries, range.to) != CA_OK)
+        return CA_OK;
     if (runs->options.is_read_only)
         return CA_OK;
 
@@ -257,7 +271,7 @@ enum ca_err store_runs_settle(struct store_runs *runs, uint64_t to)
     while (runs_find_due(runs->set, &waiting) != NULL && waiting > RUNS_WAITING_MAX &&
            runs->has_thread && !runs->is_blocked && runs->failure == CA_OK)
         pthread_cond_wait(&runs->room, &runs->lock);
-    err = runs->failure;
+    enum ca_err err = runs->failure;
     pthread_mutex_unlock(&runs->lock);
     return err;
 }
@@ -416,7 +430,7 @@ static enum ca_err runs_load(struct store_runs *runs)
         parts.count = 0;
     }
     if (err == CA_OK)
-        err = runs_rotate(runs, covered);
+        err = runs_rotate(runs, runs->options.run_entries, covered);
     if (err == CA_OK)
         err = runs_read_tail(runs, last);
     runs_part_list_drop(&parts);

@@ -49,9 +49,13 @@ CA_MUST_CHECK enum ca_err store_runs_open(const struct store_runs_options *optio
 /* Writes what is waiting to become a run, unless the disk is full. */
 void store_runs_close(struct store_runs *runs);
 
-/* Before the commit that makes the rows true. Rows that come to nothing do no harm. */
+/*
+ * Before the commit that makes the rows true: settle follows, or take_back. NOMEM: nothing was put.
+ */
 CA_MUST_CHECK enum ca_err store_runs_put(struct store_runs *runs,
                                          const struct store_recent_row *rows, size_t count);
+/* There was no such commit: as before the put. Needs no memory. */
+void store_runs_take_back(struct store_runs *runs);
 /*
  * After that commit: changes up to `to` are durable, and full tables may become runs. Waits only
  * when the thread is several tables behind. STORAGE when it failed.

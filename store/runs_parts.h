@@ -34,6 +34,8 @@ struct store_runs {
     struct store_runs_options options;
     int dir_fd;
     struct runs_part *active; /* the writer's; also the last part of the set */
+    size_t put_count;         /* the writer's: rows of the active table not yet settled */
+    uint64_t put_after;       /* where it ended before those */
     pthread_mutex_t lock;     /* guards what follows, up to the thread */
     struct store_runs_set *set;
     pthread_cond_t work, room, rest;

@@ -4,9 +4,11 @@
  *
  * Any thread may read, each through views of its own. One thread, the writer, owns the only
  * batch. A batch is all or nothing: once store_commit() answers CA_OK, everything put into it
- * survives power loss; after any other answer the outcome is unknown until the next start
- * (a failed flush may still have reached the disk), and the store is latched: every later
- * begin answers STORAGE. What a batch put is seen by views opened after its commit.
+ * survives power loss. NOMEM, of any step, ends the batch too, and nothing of it is there: memory
+ * is taken before the first octet is written. The next batch may succeed. After any other answer
+ * the outcome is unknown until the next start (a failed flush may still have reached the disk), and
+ * the store is latched: every later begin answers STORAGE. What a batch put is seen by views opened
+ * after its commit.
  *
  * Look-ups by identity, key and request go through sorted runs that are derived from the
  * appended tables and rebuilt from them if they are missing: docs/STORAGE.md.
@@ -160,15 +162,15 @@ struct store_audit {
 
 /* ---- writing */
 
-/* Exactly one of commit or abort ends a batch, and frees it. STORAGE once latched. */
+/* Exactly one of commit or abort ends a batch, and frees it. STORAGE once latched, NOMEM. */
 CA_MUST_CHECK enum ca_err store_begin(struct store *store, struct store_batch **batch_out);
 CA_MUST_CHECK enum ca_err store_commit(struct store_batch *batch);
 void store_abort(struct store_batch *batch);
 
 /*
- * Every put: STORAGE ends the batch's usefulness: abort. Any other refusal leaves it as it was. A
- * serial number is never used twice (EXISTS), neither as intent nor as certificate, nor is its
- * locator. Only intents are refused with STORAGE_FULL: what else is put goes into the reserve.
+ * Every put: STORAGE and NOMEM end the batch's usefulness: abort. Any other refusal leaves it as it
+ * was. A serial number is never used twice (EXISTS), neither as intent nor as certificate, nor is
+ * its locator. Only intents are refused with STORAGE_FULL: what else is put goes into the reserve.
  */
 CA_MUST_CHECK enum ca_err store_put_intent(struct store_batch *batch,
                                            const struct store_intent *intent);

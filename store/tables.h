@@ -44,7 +44,8 @@ struct store_batch {
     struct store_batch_scope *scopes;
     size_t scope_count, scope_room;
     struct store_drafts drafts;
-    bool is_changed, is_failed;
+    bool is_changed;
+    enum ca_err failed; /* why it is of no more use */
 };
 
 struct store {
@@ -106,8 +107,9 @@ enum ca_err store_changes_read(void *arg, uint64_t after, uint64_t until,
 bool store_changes_row(const struct store_change_record *record, struct store_recent_row *row_out);
 
 /* batch.c, for the other files that put. LMDB's transaction is not to be trusted after an error of
- * its own: fail ends the batch. */
-enum ca_err store_batch_fail(struct store_batch *batch);
+ * its own: fail ends the batch, and latches the store unless only memory was short (ENOMEM).
+ * Answers what the batch failed with first: LMDB has another code for what is asked after that. */
+enum ca_err store_batch_fail(struct store_batch *batch, int rc);
 /* Room for a new record, to be filled before anything else is put. EXISTS. */
 CA_MUST_CHECK enum ca_err store_batch_reserve(struct store_batch *batch, enum store_table table,
                                               struct ca_bytes key, size_t len, uint8_t **value_out);

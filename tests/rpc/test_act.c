@@ -316,6 +316,23 @@ Test(act, a_commit_that_only_seemed_to_fail_is_resolved)
     fail_and_ask_again(true);
 }
 
+Test(act, a_commit_without_memory_has_not_happened_and_the_next_one_does)
+{
+    struct ca_serial serial = issue(ID, "alice");
+    uint64_t before = info().change_sequence;
+
+    fault_commit_err = CA_ERR_NOMEM;
+    for (int i = 0; i < 3; i++) {
+        atomic_store(&fault_commit, 1);
+        check_act(ACT_ID, REVOKE, &serial, 4, "UNKNOWN");
+        cr_assert(life_get(&instance, &serial).state == VALID);
+    }
+    struct life_acted acted = check_act(ACT_ID, REVOKE, &serial, 4, "OK");
+    cr_assert(acted.sequence == before + 1 && life_get(&instance, &serial).state == REVOKED);
+    check_act(ACT_ID, REVOKE, &serial, 4, "OK");
+    cr_assert(info().change_sequence == before + 1);
+}
+
 /* ---- changes */
 
 Test(act, changes_come_in_order_and_to_their_end)

@@ -559,6 +559,42 @@ Test(succeed, a_second_commit_that_only_seemed_to_fail_is_resolved)
     fail_commit_and_ask_again(2, true);
 }
 
+/* ---- commits without memory: no restart, and what was claimed is free */
+
+static void run_out_and_ask_again(int which, const char *next_id)
+{
+    struct ca_serial old = issue("request-0000000001");
+    Certmill__IssueItem item;
+
+    life_item(&item, "request-0000000002", instance_csr(&instance, CRYPTO_KEY_P256, "alice"),
+              REPLACE, &old);
+    item.cause = which == 1 ? CERTMILL__CAUSE__CAUSE_LOST : CERTMILL__CAUSE__CAUSE_DAMAGED;
+    fault_commit_err = CA_ERR_NOMEM;
+    atomic_store(&fault_commit, which);
+    cr_assert_str_eq(life_ask(&instance, &item).code, "UNKNOWN");
+    cr_assert(life_get(&instance, &old).state == VALID);
+    item.request_id = (char *)(uintptr_t)next_id;
+    struct life_issued new = life_ask(&instance, &item);
+    cr_assert_str_eq(new.code, "OK", "%s %s", new.code, new.field);
+    cr_assert(life_get(&instance, &old).state == REVOKED);
+    check_place(&old, &none, &new.serial, &new.serial);
+}
+
+Test(succeed, a_first_commit_without_memory_has_not_happened)
+{
+    run_out_and_ask_again(1, "request-0000000002");
+}
+
+Test(succeed, a_line_is_free_after_a_first_commit_without_memory)
+{
+    run_out_and_ask_again(1, "request-0000000003");
+}
+
+Test(succeed, a_second_commit_without_memory_is_resolved)
+{
+    run_out_and_ask_again(2, "request-0000000002");
+}
+
 /* ---- races */
 
 /* Each may add a year, and the CA lives for ten. */

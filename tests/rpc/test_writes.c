@@ -132,10 +132,9 @@ Test(writes, a_write_that_is_refused_ends_alone)
 }
 
 /* Two writes in one commit, which does not come about; the third begins after that. */
-static void fail_writes(enum ca_err (*put)(void *arg, struct store_batch *batch), enum ca_err err)
+static void fail_two(enum ca_err (*put)(void *arg, struct store_batch *batch), enum ca_err err)
 {
-    struct writing first, good, bad, late;
-    uint64_t before = info().audit_sequence;
+    struct writing first, good, bad;
 
     hold_writer(&first);
     write_begin(&good, put_audit, CA_OK, 1);
@@ -146,6 +145,14 @@ static void fail_writes(enum ca_err (*put)(void *arg, struct store_batch *batch)
     check_ok(write_end(&first));
     cr_assert(write_end(&good) == err);
     cr_assert(write_end(&bad) == err);
+}
+
+static void fail_writes(enum ca_err (*put)(void *arg, struct store_batch *batch), enum ca_err err)
+{
+    struct writing late;
+    uint64_t before = info().audit_sequence;
+
+    fail_two(put, err);
     write_begin(&late, put_audit, CA_OK, 1);
     cr_assert(write_end(&late) == CA_ERR_STORAGE);
     check_one(ID, instance_csr(&instance, CRYPTO_KEY_P256, "alice"), "STORAGE");
@@ -168,9 +175,30 @@ Test(writes, a_write_that_the_store_cannot_take_ends_the_commit)
     fail_writes(refuse, CA_ERR_STORAGE);
 }
 
-Test(writes, a_write_without_memory_ends_the_commit)
+/* Nothing was written, and the next one is. */
+static void run_out_of_memory(enum ca_err (*put)(void *arg, struct store_batch *batch))
 {
-    fail_writes(refuse, CA_ERR_NOMEM);
+    struct writing late;
+    uint64_t before = info().audit_sequence;
+
+    fail_two(put, CA_ERR_NOMEM);
+    cr_assert(info().audit_sequence == before + 1);
+    write_begin(&late, put_audit, CA_OK, 1);
+    check_ok(write_end(&late));
+    cr_assert(info().audit_sequence == before + 2);
+    check_one(ID, instance_csr(&instance, CRYPTO_KEY_P256, "alice"), "OK");
+}
+
+Test(writes, a_write_without_memory_ends_this_commit_only)
+{
+    run_out_of_memory(refuse);
+}
+
+Test(writes, writes_of_a_commit_without_memory_may_be_tried_again)
+{
+    fault_commit_err = CA_ERR_NOMEM;
+    atomic_store(&fault_commit, 2);
+    run_out_of_memory(put_audit);
 }
 
 Test(writes, a_drained_one_still_writes_until_it_is_closed)

@@ -178,6 +178,97 @@ Test(faults, a_failed_commit_latches_and_loses_nothing)
     cr_assert_gt(next, 100);
 }
 
+/* The kernel's memory, not ours: in the middle of writing, or of saying what is current. */
+Test(faults, a_write_without_memory_latches_only_where_it_may_be_on_disk)
+{
+    static const enum call calls[] = { CALL_PWRITE, CALL_WRITEV, CALL_FDATASYNC };
+    uint64_t next = 1;
+    int latched = 0, passed = 0;
+
+    for (size_t c = 0; c < 3; c++) {
+        bool fired = true;
+        for (int after = 0; fired; after++) {
+            fail(calls[c], false, after, 1, ENOMEM);
+            enum ca_err err = issue_batch(next, next + 40);
+            fail_call = -1;
+            fired = failed > 0;
+            if (err == CA_ERR_STORAGE) {
+                latched++;
+                cr_assert(info().is_latched);
+                store_close(store);
+                store = test_open();
+            } else if (err != CA_OK) {
+                check_err(err, CA_ERR_NOMEM);
+                passed++;
+                cr_assert(!info().is_latched && info().certificate_count == next - 1);
+                check_ok(issue_batch(next, next + 40));
+            }
+            uint64_t count = info().certificate_count;
+            cr_assert(count == next - 1 || count == next + 39);
+            next = count + 1;
+            check_found(next > 90 ? next - 90 : 1, next);
+            test_check_whole(store);
+        }
+    }
+    cr_assert(latched > 0 && passed > 0, "%d latched, %d not", latched, passed);
+}
+
+static enum ca_err revoke_one(uint64_t n)
+{
+    struct store_batch *batch = test_begin(store);
+
+    check_ok(test_put_status(batch, n, STORE_STATE_VALID, STORE_STATE_REVOKED, n, 1));
+    return store_commit(batch);
+}
+
+static enum ca_err find_revocation(uint64_t n)
+{
+    struct store_view *view = test_view_open(store);
+    struct store_digest request = test_digest('q', n), body;
+    struct ca_serial serial = test_serial(n);
+    struct store_change change;
+
+    enum ca_err err = store_find_request_change(view, &request, &change, &body);
+    if (err == CA_OK)
+        cr_assert(ca_bytes_equal(ca_serial_bytes(&change.serial), ca_serial_bytes(&serial)));
+    store_view_close(view);
+    return err;
+}
+
+/* Others take the sequence numbers of what came to nothing. */
+Test(faults, the_index_forgets_what_a_commit_without_memory_put_into_it)
+{
+    enum { COUNT = 40, TRIES = 7 };
+
+    check_ok(issue_batch(1, 1 + 2 * COUNT));
+    for (uint64_t n = 1; n <= COUNT; n++) {
+        fail(CALL_FDATASYNC, false, 0, 1, ENOMEM);
+        check_err(revoke_one(n), CA_ERR_NOMEM);
+        fail_call = -1;
+        check_ok(revoke_one(n + COUNT));
+        check_err(find_revocation(n), CA_ERR_NOT_FOUND);
+        check_ok(find_revocation(n + COUNT));
+    }
+    for (uint64_t n = 1; n <= COUNT; n++)
+        check_ok(revoke_one(n));
+    for (int i = 0; i < TRIES; i++) { /* their rows would fill tables */
+        fail(CALL_FDATASYNC, false, 0, 1, ENOMEM);
+        check_err(issue_batch(1000, 1000 + COUNT), CA_ERR_NOMEM);
+        fail_call = -1;
+    }
+    check_ok(issue_batch(2000, 2000 + COUNT));
+    for (int i = 0; i < 2; i++) {
+        store_rest(store);
+        check_found(1, 1 + 2 * COUNT);
+        check_found(2000, 2000 + COUNT);
+        for (uint64_t n = 1; n <= 2 * COUNT; n++)
+            check_ok(find_revocation(n));
+        test_check_whole(store);
+        store_close(store);
+        store = test_open();
+    }
+}
+
 Test(faults, an_error_for_ever_is_no_crash)
 {
     struct store_view *view;

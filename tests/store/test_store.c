@@ -183,7 +183,7 @@ Test(store, a_batch_that_failed_in_the_middle_does_not_commit)
     struct store_batch *batch = begin();
 
     check_ok(test_put_intent(batch, 1));
-    check_err(store_batch_fail(batch), CA_ERR_STORAGE);
+    check_err(store_batch_fail(batch, MDB_CORRUPTED), CA_ERR_STORAGE);
     check_err(test_put_intent(batch, 2), CA_ERR_STORAGE);
     check_err(store_commit(batch), CA_ERR_STORAGE);
     check_err(store_begin(store, &batch), CA_ERR_STORAGE);

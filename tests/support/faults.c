@@ -8,6 +8,7 @@
 
 atomic_int fault_signatures, fault_commit;
 int fault_signature_err = CA_ERR_KEY_UNUSABLE;
+int fault_commit_err = CA_ERR_STORAGE;
 bool fault_commit_is_on_disk;
 void (*fault_while_signing)(void);
 
@@ -38,5 +39,5 @@ enum ca_err __wrap_store_commit(struct store_batch *batch)
     if (fault_commit_is_on_disk)
         return __real_store_commit(batch) == CA_OK ? CA_ERR_STORAGE : CA_ERR_INTERNAL;
     store_abort(batch);
-    return CA_ERR_STORAGE;
+    return (enum ca_err)fault_commit_err;
 }
