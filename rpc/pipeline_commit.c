@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <time.h>
 
 #include "rpc/log.h"
@@ -122,9 +123,10 @@ static enum ca_err fill_commit(struct rpc_pipeline *pipeline, struct store_batch
 static void tell_memory(struct rpc_pipeline *pipeline, bool is_short)
 {
     if (is_short && !pipeline->is_short)
-        log_error("out of memory, nothing can be committed, to be asked again", NULL);
+        log_error("commits fail until there is memory again", "code=%s", ca_err_name(CA_ERR_NOMEM));
     else if (!is_short && pipeline->is_short)
-        log_info("there is memory again, commits go on", NULL);
+        log_info("there is memory again", "commits=%" PRIu64,
+                 (uint64_t)atomic_load(&pipeline->engine.commit));
     pipeline->is_short = is_short;
 }
 
