@@ -688,11 +688,13 @@ static enum ca_err audit_start(struct rpc_server *server)
  */
 static void audit_stop(struct rpc_server *server)
 {
-    if (server->is_started &&
-        rpc_pipeline_audit(server->pipeline, STORE_AUDIT_STOPPED, (struct ca_bytes){ 0 }) != CA_OK)
-        log_warn("the stop is not in the audit log", NULL);
-    if (server->is_started)
-        rpc_pipeline_sign_head(server->pipeline);
+    if (!server->is_started)
+        return;
+    enum ca_err err =
+        rpc_pipeline_audit(server->pipeline, STORE_AUDIT_STOPPED, (struct ca_bytes){ 0 });
+    if (err != CA_OK)
+        log_warn("the stop is not in the audit log", "code=%s", ca_err_name(err));
+    rpc_pipeline_sign_head(server->pipeline);
     server->is_started = false;
 }
 
