@@ -12,7 +12,7 @@ packages=(
     liburing-dev protobuf-c-compiler
     # tests and checks
     clang-format-14 gnutls-bin libcriterion-dev openssl python3 python3-asn1crypto softhsm2
-    util-linux valgrind
+    e2fsprogs mount util-linux valgrind
 )
 
 missing=()
