@@ -62,10 +62,15 @@ static enum ca_err open_all(void)
     return err;
 }
 
+static unsigned rounds;      /* begun */
+static uint64_t last_number; /* of a list */
+
 static void start(void)
 {
     static const struct rpc_crl_schedule schedule = { DAY_S, DAY_S / 4, 0, 0, 0 };
 
+    rounds = 0;
+    last_number = 0;
     instance_make(&instance, CRYPTO_KEY_P256);
     instance.config.limits.worker_count = 1;
     for (size_t i = 0; i < INSTANCE_CAS; i++)
@@ -294,6 +299,17 @@ static bool list_one(uint64_t *number, int after, bool is_for_good)
 /* Nothing fired for a while: there are no more allocations to fail. */
 enum { QUIET_ROUNDS = 3 };
 
+/* Each allocation fails, alone and then with all after it, until no more are met. */
+static void at_each_allocation(bool (*ask_one)(int after, bool is_for_good))
+{
+    for (int mode = 0; mode < 2; mode++) {
+        for (int after = 0, quiet = 0; quiet < QUIET_ROUNDS; after++) {
+            cr_assert(after < ROUNDS_MAX);
+            quiet = ask_one(after, mode == 1) ? 0 : quiet + 1;
+        }
+    }
+}
+
 Test(scarcity, a_start_without_memory_fails_clearly_and_leaves_nothing_open)
 {
     for (int mode = 0; mode < 2; mode++) {
@@ -316,70 +332,60 @@ Test(scarcity, a_start_without_memory_fails_clearly_and_leaves_nothing_open)
     }
 }
 
-Test(scarcity, a_request_without_memory_is_not_to_blame_and_becomes_one_certificate)
+static bool issue_another(int after, bool is_for_good)
 {
     struct ca_serial serial;
-    unsigned round = 0;
 
+    return issue_one(rounds++, after, is_for_good, &serial);
+}
+
+Test(scarcity, a_request_without_memory_is_not_to_blame_and_becomes_one_certificate)
+{
     check_ok(open_all());
-    for (int mode = 0; mode < 2; mode++) {
-        for (int after = 0, quiet = 0; quiet < QUIET_ROUNDS; after++) {
-            cr_assert(after < ROUNDS_MAX);
-            bool ran_out = issue_one(round++, after, mode == 1, &serial);
-            quiet = ran_out ? 0 : quiet + 1;
-        }
-    }
+    at_each_allocation(issue_another);
     struct store_info info;
     store_info(instance.store, &info);
-    cr_assert_eq(info.certificate_count, round);
+    cr_assert_eq(info.certificate_count, rounds);
     check_ok(instance_check(&instance));
 }
 
 Test(scarcity, a_long_message_without_memory_is_not_malformed)
 {
     check_ok(open_all());
-    for (int mode = 0; mode < 2; mode++) {
-        for (int after = 0, quiet = 0; quiet < QUIET_ROUNDS; after++) {
-            cr_assert(after < ROUNDS_MAX);
-            quiet = dry_run_many(after, mode == 1) ? 0 : quiet + 1;
-        }
-    }
+    at_each_allocation(dry_run_many);
     check_ok(instance_check(&instance));
+}
+
+static bool revoke_another(int after, bool is_for_good)
+{
+    struct ca_serial serial;
+    unsigned round = rounds++;
+
+    issue_one(round, -1, false, &serial);
+    return act_one(round, CERTMILL__ACT__ACT_REVOKE, &serial, after, is_for_good);
 }
 
 Test(scarcity, a_revocation_without_memory_is_done_when_asked_again)
 {
-    struct ca_serial serial;
-    unsigned round = 0;
-
     check_ok(open_all());
-    for (int mode = 0; mode < 2; mode++) {
-        for (int after = 0, quiet = 0; quiet < QUIET_ROUNDS; after++) {
-            cr_assert(after < ROUNDS_MAX);
-            issue_one(round, -1, false, &serial);
-            bool ran_out = act_one(round++, CERTMILL__ACT__ACT_REVOKE, &serial, after, mode == 1);
-            quiet = ran_out ? 0 : quiet + 1;
-        }
-    }
+    at_each_allocation(revoke_another);
     check_ok(instance_check(&instance));
+}
+
+static bool list_another(int after, bool is_for_good)
+{
+    return list_one(&last_number, after, is_for_good);
 }
 
 Test(scarcity, a_list_without_memory_is_made_when_ordered_again_and_no_number_comes_twice)
 {
     struct ca_serial serial;
-    uint64_t number = 0;
 
     instance.config.crl_path = crl_folder;
     check_ok(open_all());
     issue_one(0, -1, false, &serial);
     act_one(0, CERTMILL__ACT__ACT_REVOKE, &serial, -1, false);
-    list_one(&number, -1, false);
-    for (int mode = 0; mode < 2; mode++) {
-        for (int after = 0, quiet = 0; quiet < QUIET_ROUNDS; after++) {
-            cr_assert(after < ROUNDS_MAX);
-            bool ran_out = list_one(&number, after, mode == 1);
-            quiet = ran_out ? 0 : quiet + 1;
-        }
-    }
+    list_one(&last_number, -1, false);
+    at_each_allocation(list_another);
     check_ok(instance_check(&instance));
 }
